@@ -1,0 +1,27 @@
+# One virtual environment for everything, made on first use and again when the requirements change.
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+READY = $(VENV)/ready
+
+.PHONY: demo test lint clean
+
+demo: $(READY)  ## train on the bundled flowers; the run folder is runs/demo
+	$(BIN)/python -m kerastl train drawn_flowers --weights garden --out runs/demo --overwrite
+
+test: $(READY)  ## run the tests
+	$(BIN)/python -m pytest
+
+lint: $(READY)  ## check the style
+	$(BIN)/ruff check .
+
+clean:  ## remove the environment and all runs
+	rm -rf $(VENV) runs build dist
+
+$(READY): requirements.txt requirements-dev.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 14))' || \
+		{ echo "kerastl needs Python 3.10 to 3.13; $(PYTHON) is $$($(PYTHON) -V). Try: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet -r requirements.txt -r requirements-dev.txt --editable .
+	@touch $(READY)

@@ -1,0 +1,81 @@
+"""Draw the bundled sets: the five flowers of the target task and a sample of the source task's 64 species.
+
+    python data/make/make_sets.py
+
+Writes data/drawn_flowers/{train,validation,test}/<class>/*.jpg, data/drawn_species/{train,test}/<species>/*.jpg and
+data/checksums.txt. Every pixel comes from a seed: the same command gives the same bytes.
+"""
+
+import argparse
+import hashlib
+import io
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from kinds import CLASS_NAMES, NUM_SPECIES, SPECIES_SEED, species_flower, target_flower
+from scene import draw_picture
+
+FLOWERS_SEED = 20261
+COUNTS = {  # pictures of each class
+    "drawn_flowers": {"train": 100, "validation": 40, "test": 100},
+    "drawn_species": {"train": 6, "test": 6},
+}
+# The second number of a picture's seed. Pre-training uses 1 and 2 (pretrain.py): these pictures are new to the base.
+PARTS = {"train": 11, "validation": 12, "test": 13}
+
+
+def picture_names() -> Iterator[tuple[str, str, int, int]]:
+    """(set, part, class number, picture number) of every bundled picture."""
+    for set_name, parts in COUNTS.items():
+        for part, count in parts.items():
+            for number in range(len(CLASS_NAMES) if set_name == "drawn_flowers" else NUM_SPECIES):
+                for index in range(count):
+                    yield set_name, part, number, index
+
+
+def picture_path(set_name: str, part: str, number: int, index: int) -> Path:
+    """Where a picture lies below data/."""
+    class_name = CLASS_NAMES[number] if set_name == "drawn_flowers" else f"species_{number:02d}"
+    return Path(set_name, part, class_name, f"{index:03d}.jpg")
+
+
+def draw(set_name: str, part: str, number: int, index: int) -> tuple[np.ndarray, np.ndarray]:
+    """One bundled picture before it is compressed, uint8 (96, 96, 3), and the mask of its flowers (96, 96)."""
+    if set_name == "drawn_flowers":
+        rng = np.random.default_rng([FLOWERS_SEED, PARTS[part], number, index])
+        return draw_picture(target_flower(CLASS_NAMES[number], rng), rng)
+    rng = np.random.default_rng([SPECIES_SEED, PARTS[part], number, index])
+    return draw_picture(species_flower(number, rng), rng)
+
+
+def as_jpeg(picture: np.ndarray) -> bytes:
+    """The picture as the bytes of a JPEG file."""
+    file = io.BytesIO()
+    Image.fromarray(picture).save(file, "JPEG", quality=80)
+    return file.getvalue()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent.parent)
+    out = parser.parse_args().out
+    for set_name in COUNTS:
+        shutil.rmtree(out / set_name, ignore_errors=True)
+    sums = []
+    for name in picture_names():
+        path, content = picture_path(*name), as_jpeg(draw(*name)[0])
+        (out / path).parent.mkdir(parents=True, exist_ok=True)
+        (out / path).write_bytes(content)
+        sums.append(f"{hashlib.sha256(content).hexdigest()}  {path.as_posix()}")
+        if len(sums) % 250 == 0:
+            print(f"{len(sums)} pictures", flush=True)
+    (out / "checksums.txt").write_text("\n".join(sums) + "\n")
+    print(f"{len(sums)} pictures in {out}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,49 @@
+"""kerastl: learn transfer learning with Keras, and do it.
+
+    import kerastl as tl
+
+    flowers = tl.load_images("drawn_flowers")
+    model = tl.build_model("MobileNetV2", flowers, weights="garden")
+    phase1 = tl.train_head(model, flowers)
+    tl.unfreeze_top(model, 30)
+    phase2 = tl.fine_tune(model, flowers)
+
+Every name is loaded when it is first used, so that `import kerastl` does not wait for TensorFlow.
+"""
+
+import importlib
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "BASES": "bases",
+    "ImageData": "data",
+    "load_images": "data",
+    "build_model": "model",
+    "freeze": "freezing",
+    "unfreeze_top": "freezing",
+    "snapshot": "freezing",
+    "changed_layers": "freezing",
+    "train_head": "training",
+    "fine_tune": "training",
+    "train_from_scratch": "training",
+    "evaluate": "evaluation",
+    "plot_history": "plots",
+    "plot_images": "plots",
+    "plot_confusion": "plots",
+    "save": "saving",
+    "load": "saving",
+    "predict": "saving",
+}
+
+__all__ = list(_HOME)
+
+
+def __getattr__(name: str):
+    if name not in _HOME:
+        raise AttributeError(f"module 'kerastl' has no attribute {name!r}; it has {', '.join(__all__)}")
+    return getattr(importlib.import_module(f"kerastl.{_HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -1,0 +1,104 @@
+"""The command line: `python -m kerastl train …` and `python -m kerastl predict …`."""
+
+import argparse
+import contextlib
+import os
+import sys
+
+EXAMPLES = """examples:
+  python -m kerastl train drawn_flowers --weights garden --out runs/flowers
+  python -m kerastl train my_photos/ --base EfficientNetB0 --out runs/mine
+  python -m kerastl predict runs/flowers/model.keras photo.jpg
+"""
+
+
+def make_parser() -> argparse.ArgumentParser:
+    formatter = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(
+        prog="python -m kerastl",
+        description="Transfer learning in two phases.",
+        epilog=EXAMPLES,
+        formatter_class=formatter,
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="train | predict")
+
+    train = commands.add_parser(
+        "train",
+        help="train on images: head first, then the unfrozen top",
+        description="Train the head on a frozen base, unfreeze the top, train on at a lower "
+        "rate, measure on held-out images, save.",
+        epilog=EXAMPLES,
+        formatter_class=formatter,
+    )
+    train.add_argument(
+        "source",
+        metavar="FOLDER_OR_NAME",
+        help="a folder of class folders, a bundled set (drawn_flowers), or a TensorFlow Datasets name",
+    )
+    train.add_argument("--base", default="MobileNetV2", help="a Keras Application (default: %(default)s)")
+    train.add_argument(
+        "--weights",
+        default="imagenet",
+        metavar="imagenet|garden|none|FILE",
+        help="what the base has learned before (default: %(default)s; garden is bundled)",
+    )
+    train.add_argument("--alpha", type=float, help="width of MobileNet, MobileNetV2 and MobileNetV3")
+    train.add_argument(
+        "--image-size", type=int, metavar="PIXELS", help="default: the size of a bundled set, else that of the base"
+    )
+    train.add_argument(
+        "--layers",
+        default="30",
+        metavar="N|NAME",
+        help="how many layers to unfreeze from the top, or the lowest one's name (default: %(default)s)",
+    )
+    train.add_argument("--epochs", type=int, default=10, help="in each of the two phases (default: %(default)s)")
+    train.add_argument("--batch-size", type=int, default=32, metavar="IMAGES", help="default: %(default)s")
+    train.add_argument("--seed", type=int, default=0, help="for the split and the training (default: %(default)s)")
+    train.add_argument(
+        "--scratch", action="store_true", help="also train the same network from random weights, for as many epochs"
+    )
+    train.add_argument("--out", required=True, metavar="DIR", help="the run folder; must not exist yet")
+    train.add_argument("--overwrite", action="store_true", help="replace the run folder if it exists")
+
+    predict = commands.add_parser("predict", help="name what is in pictures")
+    predict.add_argument("model", metavar="MODEL.keras", help="a file that train wrote")
+    predict.add_argument("images", nargs="+", metavar="PICTURE")
+    predict.add_argument("--top", type=int, default=3, help="how many classes to show (default: %(default)s)")
+    return parser
+
+
+@contextlib.contextmanager
+def _quiet_stderr():
+    """Hide what TensorFlow's compiled parts print while they load, before any setting of theirs can act."""
+    kept = os.dup(2)
+    with open(os.devnull, "wb") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command. Returns 0, or 2 after an error that the user can mend."""
+    args = make_parser().parse_args(arguments)
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's lines about graphics cards that are not there
+    os.environ.setdefault("MPLBACKEND", "Agg")
+    with _quiet_stderr():
+        from kerastl import commands
+
+    try:
+        {"train": commands.train, "predict": commands.predict}[args.command](args)
+    except (ValueError, TypeError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("\nstopped", file=sys.stderr)
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

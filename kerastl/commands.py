@@ -1,0 +1,123 @@
+"""What the command line does, step by step: the ten lines of the workflow, with what they found printed."""
+
+import json
+import os
+import shutil
+import time
+import warnings
+from pathlib import Path
+
+import keras
+
+from kerastl.bases import BUNDLED_SETS, BUNDLED_WEIGHTS, find_base
+from kerastl.data import load_images
+from kerastl.evaluation import evaluate
+from kerastl.freezing import freeze, unfreeze_top
+from kerastl.model import build_model
+from kerastl.plots import plot_confusion, plot_history, plot_images
+from kerastl.saving import load, save
+from kerastl.saving import predict as predict_image
+from kerastl.training import fine_tune, train_from_scratch, train_head
+
+
+def train(args) -> None:
+    """Train in two phases and write the run folder."""
+    warnings.showwarning = lambda message, *_, **__: print(f"note: {message}")
+    out = Path(args.out).expanduser()
+    if out.exists() and not args.overwrite:
+        raise FileExistsError(f"{str(out)!r} exists already. Choose another --out, or replace it with --overwrite.")
+    layers = int(args.layers) if args.layers.lstrip("-").isdigit() else args.layers
+    weights = None if args.weights == "none" else args.weights
+    builder_arguments = {} if args.alpha is None else {"alpha": args.alpha}
+    size = args.image_size or BUNDLED_SETS.get(args.source) or find_base(args.base).image_size
+
+    keras.utils.set_random_seed(args.seed)
+    data = load_images(args.source, image_size=size, batch_size=args.batch_size, seed=args.seed)
+    counts = {part: _count(getattr(data, part)) for part in ("train", "validation", "test")}
+    print(
+        f"images      {counts['train']:,} training, {counts['validation']:,} validation, {counts['test']:,} test; "
+        f"{size}×{size} pixels"
+    )
+    print(f"classes     {len(data.class_names)}: {', '.join(data.class_names)}")
+    model = build_model(args.base, data, weights=weights, **builder_arguments)
+    unfreeze_top(model, layers)  # an impossible --layers shows now, not after phase 1
+    base = freeze(model)
+    print(
+        f"base        {args.base}, weights {args.weights}: {len(base.layers)} layers, {base.count_params():,} "
+        f"parameters, all frozen; the head has {model.count_params() - base.count_params():,} parameters to train"
+    )
+
+    start = time.perf_counter()
+    results = []
+
+    def record(name: str, since: float):
+        result = evaluate(model, data.test)
+        results.append(
+            {
+                "name": name,
+                "test_accuracy": result.accuracy,
+                "test_loss": result.loss,
+                "seconds": round(time.perf_counter() - since, 1),
+            }
+        )
+        return result
+
+    phase1 = train_head(model, data, epochs=args.epochs)
+    record("head only", start)
+    unfrozen = unfreeze_top(model, layers)
+    print(f"unfrozen    {unfrozen}")
+    phase2 = fine_tune(model, data, epochs=args.epochs)
+    result = record("fine-tuned", start)
+    if args.scratch:
+        tuned, start = model, time.perf_counter()
+        bundled = BUNDLED_WEIGHTS.get(weights)
+        model = build_model(
+            args.base, data, weights=None, **(bundled.builder_arguments if bundled else builder_arguments)
+        )
+        train_from_scratch(model, data, epochs=2 * args.epochs)
+        record("from scratch", start)
+        model = tuned
+
+    unfinished = out.with_name(f".unfinished-{os.getpid()}-{out.name}")
+    unfinished.mkdir(parents=True)
+    try:
+        save(model, unfinished / "model.keras", data.class_names)
+        _save_figure(plot_history(phase1, phase2)[0].figure, unfinished / "history.png")
+        _save_figure(plot_confusion(result, data.class_names).figure, unfinished / "confusion.png")
+        _save_figure(plot_images(data.test, data.class_names, evaluation=result), unfinished / "predictions.png")
+        metrics = {
+            "arguments": vars(args),
+            "images": counts,
+            "class_names": data.class_names,
+            "unfrozen": unfrozen._asdict(),
+            "results": results,
+            "phase1": phase1.history,
+            "phase2": phase2.history,
+        }
+        (unfinished / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n")
+        if out.exists():
+            shutil.rmtree(out)
+        unfinished.rename(out)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+
+    print(f"\n{'':14}test accuracy   seconds")
+    for row in results:
+        print(f"{row['name']:<14}{row['test_accuracy']:>13.3f}{row['seconds']:>10.1f}")
+    print(f"\nrun folder  {out}: {', '.join(sorted(entry.name for entry in out.iterdir()))}")
+
+
+def predict(args) -> None:
+    """Print the most probable classes of each picture."""
+    saved = load(args.model)
+    for image in args.images:
+        said = predict_image(saved, image, top=args.top)
+        print(f"{image}: " + ", ".join(f"{guess.class_name} {guess.probability:.3f}" for guess in said))
+
+
+def _count(dataset) -> int:
+    return sum(len(labels) for _, labels in dataset)
+
+
+def _save_figure(figure, path: Path) -> None:
+    figure.savefig(path, dpi=120)

@@ -1,0 +1,178 @@
+"""Load images: a bundled set, a folder of class folders, or a TensorFlow Datasets name -> ImageData."""
+
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from kerastl.bases import BUNDLED_SETS, bundled_folder
+from kerastl.sources import PART_NAMES, read_folder, read_tfds
+
+
+class ImageData(NamedTuple):
+    """Three datasets without a common image, and the names of the classes.
+
+    Each dataset is a `tf.data.Dataset` of batches (images, labels): images uint8 or float32, 0–255, of shape (batch,
+    height, width, 3); labels integers that index `class_names`. Whoever has datasets already makes one by hand.
+    """
+
+    train: object
+    validation: object
+    test: object
+    class_names: list[str]
+
+
+def load_images(
+    source,
+    *,
+    image_size=None,
+    batch_size: int = 32,
+    validation_split: float = 0.1,
+    test_split: float = 0.2,
+    seed: int = 0,
+) -> ImageData:
+    """Load labelled images, the first step of the workflow. Every file is read once, on all cores.
+
+    Args:
+        source: one of
+            - the name of a bundled set: "drawn_flowers" or "drawn_species";
+            - a folder with one folder of images for each class, or with such folders below `train` and, if you have
+              them, `validation` (or `val`) and `test`;
+            - the name of a TensorFlow Datasets image classification set, such as "tf_flowers"; it is downloaded once.
+        image_size: pixels, as one number or (height, width); images are resized to it, whatever their shape. Default:
+            96 for the bundled sets, else 224.
+        batch_size: images in a batch, here and in all training on these data.
+        validation_split: share of the images set aside for validation where no part holds them already.
+        test_split: the same for the test part. A source with `train` and one other part keeps the other part for the
+            test, whatever its name, because only images that chose nothing give an honest result.
+        seed: decides which images are set aside. Every class is split by itself; no image is in two parts.
+
+    Returns:
+        `ImageData(train, validation, test, class_names)`; images uint8, labels int64. `train` is shuffled anew in each
+        epoch.
+
+    Raises:
+        FileNotFoundError: the folder is not there.
+        ValueError: unknown name; no class folders, or only one; too few images in a class; parts that do not agree.
+        ConnectionError: a download failed.
+
+    Warns:
+        UserWarning: files that are no readable images; they are left out, not deleted.
+
+    Example:
+        >>> load_images("drawn_flowers").class_names
+        ['daisy', 'dandelion', 'rose', 'sunflower', 'tulip']
+    """
+    _check_shares(validation_split, test_split)
+    name = os.fspath(source)
+    folder = Path(name).expanduser()
+    size = _as_size(image_size or BUNDLED_SETS.get(name, 224))
+    if folder.is_dir():
+        parts, class_names = read_folder(folder, size)
+    elif name in BUNDLED_SETS:
+        parts, class_names = read_folder(bundled_folder() / name, size)
+    elif folder.is_absolute() or name.startswith((".", "~")) or isinstance(source, Path) or folder.exists():
+        raise FileNotFoundError(
+            f"There is no folder {name!r}. Expected a folder with one folder of images for each "
+            f"class. {_nearest_parent(folder)}"
+        )
+    else:
+        parts, class_names = read_tfds(name, size)
+    if "test" not in parts and "validation" in parts:
+        parts["test"] = parts.pop("validation")
+    for part, share in (("test", test_split), ("validation", validation_split)):
+        if part not in parts:
+            parts["train"], parts[part] = _set_aside(*parts["train"], share, seed, class_names)
+    return ImageData(
+        *(make_dataset(*parts[part], batch_size, shuffle=part == "train") for part in PART_NAMES), class_names
+    )
+
+
+def make_dataset(images: np.ndarray, labels: np.ndarray, batch_size: int = 32, shuffle: bool = False):
+    """A `tf.data.Dataset` of batches (images, labels) from arrays, shuffled anew in each epoch if asked for."""
+    import tensorflow as tf
+
+    order = tf.data.Dataset.range(len(labels))
+    if shuffle:
+        order = order.shuffle(len(labels))
+
+    def fetch(index):
+        rows, row_labels = tf.numpy_function(lambda i: (images[i], labels[i]), [index], [images.dtype, labels.dtype])
+        return tf.ensure_shape(rows, (None, *images.shape[1:])), tf.ensure_shape(row_labels, (None,))
+
+    return order.batch(batch_size).map(fetch).prefetch(2)
+
+
+def check_image_data(data) -> None:
+    """Raise TypeError or ValueError when something is not `ImageData` as its docstring describes it."""
+    if not isinstance(data, ImageData):
+        raise TypeError(
+            f"Received {type(data).__name__}. Expected ImageData, as `load_images` returns it; from datasets "
+            "of your own: `ImageData(train, validation, test, class_names)`."
+        )
+    if len(data.class_names) < 2:
+        raise ValueError(
+            f"Received {len(data.class_names)} class ({', '.join(data.class_names)}). Expected two or more."
+        )
+    for part in PART_NAMES:
+        spec = getattr(data, part).element_spec
+        if not (
+            isinstance(spec, tuple)
+            and len(spec) == 2
+            and spec[0].shape.rank == 4
+            and spec[0].shape[-1] == 3
+            and spec[1].shape.rank == 1
+            and spec[1].dtype.is_integer
+        ):
+            raise ValueError(
+                f"The {part} dataset has elements {spec}. Expected batches (images, labels) with images of "
+                "shape (batch, height, width, 3) and integer labels of shape (batch,)."
+            )
+
+
+def check_pixels(images) -> None:
+    """Raise ValueError when a batch looks as if its pixels had been scaled already: the most common silent mistake."""
+    images = np.asarray(images)
+    if images.dtype != np.uint8 and (images.max() <= 1.0 or images.min() < 0.0):
+        raise ValueError(
+            f"Pixels run from {images.min():.3g} to {images.max():.3g}. Expected 0 to 255: the scaling that "
+            "the base needs is inside the model, so do not divide by 255 or call preprocess_input."
+        )
+
+
+def _as_size(image_size) -> tuple[int, int]:
+    size = (image_size, image_size) if isinstance(image_size, int) else tuple(image_size)
+    if len(size) != 2 or not all(isinstance(side, int | np.integer) and side > 0 for side in size):
+        raise ValueError(f"Received image_size={image_size!r}. Expected pixels, as in 224 or (224, 224).")
+    return int(size[0]), int(size[1])
+
+
+def _check_shares(validation_split, test_split) -> None:
+    if not (0 < validation_split < 1 and 0 < test_split < 1 and validation_split + test_split < 1):
+        raise ValueError(
+            f"Received validation_split={validation_split} and test_split={test_split}. Expected two shares "
+            "above 0 that leave something for training, such as 0.1 and 0.2."
+        )
+
+
+def _nearest_parent(folder: Path) -> str:
+    parent = next((parent for parent in folder.absolute().parents if parent.is_dir()), Path("/"))
+    inside = sorted(entry.name for entry in parent.iterdir() if entry.is_dir() and not entry.name.startswith("."))
+    return f"{str(parent)!r} holds: {', '.join(inside[:8]) or 'no folders'}."
+
+
+def _set_aside(images, labels, share: float, seed: int, class_names: list[str]) -> tuple[tuple, tuple]:
+    """Split (images, labels) in two, each class by itself: what stays, and the share set aside."""
+    rng = np.random.default_rng(seed)
+    aside = np.zeros(len(labels), bool)
+    for label, name in enumerate(class_names):
+        rows = rng.permutation(np.flatnonzero(labels == label))
+        count = max(1, round(share * len(rows)))
+        if len(rows) - count < 1:
+            raise ValueError(
+                f"The class {name!r} has {len(rows)} images: too few to set some aside for validation and "
+                "test. Add images (at least three a class; a hundred are better)."
+            )
+        aside[rows[:count]] = True
+    return (images[~aside], labels[~aside]), (images[aside], labels[aside])

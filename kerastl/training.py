@@ -1,0 +1,258 @@
+"""Train: the head on the frozen base (phase 1), the unfrozen top (phase 2), or everything from scratch.
+
+Three thin functions over one engine. The engine splits the model at its frontier, runs the frozen part once for each
+image, and trains what is above it. The layers are shared, so training the upper part is training the model.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+
+import keras
+import numpy as np
+
+from kerastl.features import Kept, Split, count_batches, run_frozen, split_model, stream_frozen
+from kerastl.freezing import unfreeze_all
+from kerastl.graph import find_base_model, is_batch_norm, leaf_layers
+from kerastl.progress import Progress
+
+FRESH = "fresh"
+
+
+def train_head(
+    model,
+    data,
+    *,
+    epochs: int = 10,
+    learning_rate=1e-3,
+    views=0,
+    class_weight=None,
+    callbacks: Sequence = (),
+    verbose: int = 1,
+) -> keras.callbacks.History:
+    """Phase 1: train the head on the frozen base.
+
+    The base runs once for each image, not once for each image and epoch: with everything frozen its output cannot
+    change. The result is the same as that of a plain `fit` of the whole model.
+
+    Args:
+        model: as `build_model` returns it; its base is frozen.
+        data: `ImageData`; `train` is learned from, `validation` is measured after each epoch.
+        epochs: passes over the training images.
+        learning_rate: where the rate starts; it falls to 0 along half a cosine (Loshchilov & Hutter 2017, arXiv
+            1608.03983). A `LearningRateSchedule` or a whole `keras.optimizers.Optimizer` is taken as it is.
+        views: 0 to train on the images as they are; k to keep k augmented views of each image and draw one in each
+            epoch; "fresh" for a new augmentation in each epoch, for which the frozen part runs every time.
+        class_weight: {class index: weight} for classes of unequal size.
+        callbacks: Keras callbacks; their `self.model` is the whole model.
+        verbose: 0 for silence, 1 for progress bars.
+
+    Returns:
+        `keras.callbacks.History` with `loss`, `accuracy`, `val_loss`, `val_accuracy` and `learning_rate` per epoch.
+
+    Raises:
+        ValueError: something in the base is unfrozen; the classes of `data` are not those of the model.
+
+    Example:
+        >>> phase1 = train_head(model, flowers, epochs=10)
+        >>> phase1.history["val_accuracy"][-1]
+        0.93
+    """
+    base = find_base_model(model)
+    if base.trainable_weights:
+        names = [layer.name for layer in leaf_layers(base) if layer.trainable_weights]
+        raise ValueError(
+            f"{len(names)} layers of the base are unfrozen (first: {names[0]!r}). Phase 1 trains the head on a frozen "
+            "base. Call `freeze(model)` first, or `fine_tune` to train what is unfrozen."
+        )
+    return _train(model, data, "phase 1", epochs, learning_rate, views, class_weight, callbacks, verbose)
+
+
+def fine_tune(
+    model,
+    data,
+    *,
+    epochs: int = 10,
+    learning_rate=1e-4,
+    views=0,
+    class_weight=None,
+    callbacks: Sequence = (),
+    verbose: int = 1,
+) -> keras.callbacks.History:
+    """Phase 2: train the unfrozen top of the base together with the head, at a much lower rate.
+
+    Everything below the lowest unfrozen layer runs once for each image. Arguments, result and errors are those of
+    `train_head`, with a lower default rate; call `unfreeze_top` first.
+
+    Raises:
+        ValueError: nothing in the base is unfrozen; a BatchNormalization layer is (call `unfreeze_top`, which holds
+            them still); the classes of `data` are not those of the model.
+    """
+    base = find_base_model(model)
+    if not base.trainable_weights:
+        raise ValueError(
+            "Nothing in the base is unfrozen, so there is nothing to fine-tune. Call "
+            "`unfreeze_top(model, 30)` first, or `train_head` to train the head alone."
+        )
+    moving = [layer.name for layer in leaf_layers(base) if is_batch_norm(layer) and layer.trainable]
+    if moving:
+        raise ValueError(
+            f"{len(moving)} BatchNormalization layers are unfrozen (first: {moving[0]!r}); their "
+            "statistics would be lost. Call `unfreeze_top`, which holds them still."
+        )
+    return _train(model, data, "phase 2", epochs, learning_rate, views, class_weight, callbacks, verbose)
+
+
+def train_from_scratch(
+    model,
+    data,
+    *,
+    epochs: int = 20,
+    learning_rate=1e-3,
+    views=FRESH,
+    class_weight=None,
+    callbacks: Sequence = (),
+    verbose: int = 1,
+) -> keras.callbacks.History:
+    """Train every layer at once: the baseline to which transfer is compared.
+
+    Meant for a model built with `weights=None`. The momentum of BatchNormalization is set to suit the number of steps:
+    Keras's 0.999 leaves the statistics far behind after a few hundred steps, and validation at chance (fact 8 in
+    tests/test_traps.py). Arguments and result are those of `train_head`.
+    """
+    _check_data(model, data)
+    steps = epochs * count_batches(data.train)
+    momentum = min(
+        0.99, max(0.5, 1 - 20 / max(steps, 1))
+    )  # the statistics look back over the last twentieth of the run
+    for layer in leaf_layers(unfreeze_all(model)):
+        if is_batch_norm(layer):
+            layer.momentum = min(layer.momentum, momentum)
+    return _train(model, data, "from scratch", epochs, learning_rate, views, class_weight, callbacks, verbose)
+
+
+def _train(model, data, phase, epochs, learning_rate, views, class_weight, callbacks, verbose):
+    """The engine: run the frozen part once, then train the upper part on what came out."""
+    _check_arguments(epochs, views)
+    _check_data(model, data)
+    split = split_model(model)
+    steps = count_batches(data.train)
+    optimizer = _make_optimizer(learning_rate, epochs * steps)
+    for trained in (model, split.upper):  # always: a change of `trainable` acts only after compile (fact 3)
+        trained.compile(optimizer=optimizer, loss=_loss_for(model), metrics=["accuracy"])
+
+    epoch_batches = _make_source(split, data.train, views, verbose, "training images")
+    validation_batches = _make_source(split, data.validation, 0, verbose, "validation images", shuffle=False)
+    history = keras.callbacks.History()
+    hooks = keras.callbacks.CallbackList(
+        [history, *callbacks], model=model, epochs=epochs, verbose=verbose, steps=steps
+    )
+    model.stop_training = False
+    hooks.on_train_begin()
+    with Progress(phase, verbose) as progress:
+        for epoch in range(epochs):
+            hooks.on_epoch_begin(epoch)
+            logs = _train_epoch(split.upper, epoch_batches(), class_weight, hooks, progress)
+            logs |= {f"val_{name}": value for name, value in _measure(split.upper, validation_batches()).items()}
+            logs["learning_rate"] = float(optimizer.learning_rate)
+            hooks.on_epoch_end(epoch, logs)
+            progress.advance(
+                0, f"epoch {epoch + 1}/{epochs}  accuracy {logs['accuracy']:.3f}  validation {logs['val_accuracy']:.3f}"
+            )
+            if model.stop_training:
+                break
+    hooks.on_train_end(logs)
+    return history
+
+
+def _train_epoch(upper, batches: Iterator, class_weight, hooks, progress) -> dict[str, float]:
+    totals, images = {}, 0
+    for step, (tensors, labels) in enumerate(batches):
+        if not images:
+            progress.expect(hooks.params["steps"] * hooks.params["epochs"] * len(labels))
+        hooks.on_train_batch_begin(step)
+        upper.reset_metrics()  # figures of this batch alone, on every version of Keras
+        logs = upper.train_on_batch(tensors, labels, class_weight=class_weight, return_dict=True)
+        hooks.on_train_batch_end(step, logs)
+        _add(totals, logs, len(labels))
+        images += len(labels)
+        progress.advance(len(labels))
+    return {name: total / images for name, total in totals.items()}
+
+
+def _measure(upper, batches: Iterator) -> dict[str, float]:
+    totals, images = {}, 0
+    for tensors, labels in batches:
+        upper.reset_metrics()
+        _add(totals, upper.test_on_batch(tensors, labels, return_dict=True), len(labels))
+        images += len(labels)
+    return {name: total / images for name, total in totals.items()}
+
+
+def _add(totals: dict, logs: dict, weight: int) -> None:
+    for name, value in logs.items():
+        totals[name] = totals.get(name, 0.0) + float(value) * weight
+
+
+def _make_source(split: Split, dataset, views, verbose, label, shuffle=True):
+    """A function that gives one epoch's batches of (frontier tensors, labels)."""
+    if views == FRESH or (split.depth == 0):
+        return lambda: stream_frozen(split, dataset, augment=views != 0)
+    kept = run_frozen(split, dataset, views, verbose, label)
+    return lambda: _draw_batches(kept, shuffle)
+
+
+def _draw_batches(kept: Kept, shuffle: bool) -> Iterator:
+    """One epoch of batches. Chance comes from NumPy's generator, which `keras.utils.set_random_seed` seeds."""
+    images, views = len(kept.labels), len(kept.tensors[0])
+    order = np.random.permutation(images) if shuffle else np.arange(images)
+    for start in range(0, images, kept.batch_size):
+        index = order[start : start + kept.batch_size]
+        yield kept.batch(index, np.random.randint(views, size=len(index)) if views > 1 else 0)
+
+
+def _make_optimizer(learning_rate, steps: int) -> keras.optimizers.Optimizer:
+    if isinstance(learning_rate, keras.optimizers.Optimizer):
+        return learning_rate
+    if isinstance(learning_rate, int | float):
+        if not learning_rate >= 0 or math.isinf(learning_rate):
+            raise ValueError(f"Received learning_rate={learning_rate}. Expected 0 or a positive number, such as 1e-3.")
+        learning_rate = keras.optimizers.schedules.CosineDecay(learning_rate, max(steps, 1))
+    return keras.optimizers.Adam(learning_rate)
+
+
+def _loss_for(model) -> str:
+    activation = getattr(model.layers[-1], "activation", None)
+    name = getattr(activation, "__name__", "no activation")
+    if name == "softmax":
+        return "sparse_categorical_crossentropy"
+    if name == "sigmoid" and model.output_shape[-1] == 1:
+        return "binary_crossentropy"
+    raise ValueError(
+        f"The model ends in {name}, so its outputs are no probabilities. Expected a last layer "
+        "`Dense(num_classes, activation='softmax')`, or `Dense(1, activation='sigmoid')` for two classes."
+    )
+
+
+def _check_arguments(epochs, views) -> None:
+    if isinstance(epochs, bool) or not isinstance(epochs, int) or epochs < 1:
+        raise ValueError(f"Received epochs={epochs!r}. Expected a whole number, 1 or more.")
+    if views != FRESH and (isinstance(views, bool) or not isinstance(views, int) or views < 0):
+        raise ValueError(f"Received views={views!r}. Expected 0, a positive whole number, or {FRESH!r}.")
+
+
+def _check_data(model, data) -> None:
+    from kerastl.data import check_image_data
+
+    check_image_data(data)
+    outputs = max(model.output_shape[-1], 2)
+    if len(data.class_names) != outputs:
+        raise ValueError(
+            f"The data have {len(data.class_names)} classes ({', '.join(data.class_names[:5])}…), the model "
+            f"has {outputs} outputs. Build the model with these data: `build_model(base, data)`."
+        )
+    size, expected = tuple(data.train.element_spec[0].shape[1:]), tuple(model.input_shape[1:])
+    if size != expected:
+        raise ValueError(
+            f"The images are {size}, the model expects {expected}. Load the images with "
+            f"`image_size={expected[:2]}`, or build the model with these data."
+        )
