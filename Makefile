@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 READY = $(VENV)/ready
 
-.PHONY: demo test lint clean
+.PHONY: demo test lint wheel clean
 
 demo: $(READY)  ## train on the bundled flowers; the run folder is runs/demo
 	$(BIN)/python -m kerastl train drawn_flowers --weights garden --out runs/demo --overwrite
@@ -14,6 +14,9 @@ test: $(READY)  ## run the tests
 
 lint: $(READY)  ## check the style
 	$(BIN)/ruff check .
+
+wheel: $(READY)  ## build dist/kerastl-*.whl, with the bundled data inside
+	$(BIN)/python -m build --wheel --no-isolation
 
 clean:  ## remove the environment and all runs
 	rm -rf $(VENV) runs build dist

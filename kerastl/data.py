@@ -116,7 +116,11 @@ def check_image_data(data) -> None:
             f"Received {len(data.class_names)} class ({', '.join(data.class_names)}). Expected two or more."
         )
     for part in PART_NAMES:
-        spec = getattr(data, part).element_spec
+        dataset = getattr(data, part)
+        if int(dataset.cardinality()) in (0, -1):
+            found = "is empty" if int(dataset.cardinality()) == 0 else "repeats without end"
+            raise ValueError(f"The {part} dataset {found}. Expected one that gives each of its images once.")
+        spec = dataset.element_spec
         if not (
             isinstance(spec, tuple)
             and len(spec) == 2

@@ -4,7 +4,7 @@ The frontier is the set of tensors (usually one) at or below the first trainable
 image passes. Below it nothing is learned, so an image gives the same values there in every epoch.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import keras
@@ -17,12 +17,13 @@ from kerastl.graph import (
     has_trainable_weights,
     is_batch_norm,
     live_tensors,
+    run_order,
     size_in_bytes,
     work,
 )
 from kerastl.progress import Progress
 
-WORK_TO_REPEAT = 0.05  # share of the frozen part's work that may be repeated in each epoch to keep fewer bytes
+WORK_TO_REPEAT = 0.15  # share of the frozen part's work that may be repeated in each epoch to keep fewer bytes
 
 
 class Split(NamedTuple):
@@ -31,7 +32,7 @@ class Split(NamedTuple):
     front: keras.Model  # raw images -> augmented (in training mode) and scaled images
     lower: keras.Model  # scaled images -> the tensors of the frontier; always run as inference
     upper: keras.Model  # the tensors of the frontier -> probabilities; all that training changes is in here
-    depth: int  # operations of the base inside `lower`: 0 when everything is trained
+    depth: int  # calls of the base inside `lower`; 0 when they do no work, because all of the base is trained
 
 
 def split_model(model: keras.Model) -> Split:
@@ -52,73 +53,95 @@ def split_model(model: keras.Model) -> Split:
         ValueError: the layers around the base are not a plain chain.
     """
     base = find_base_model(model)
-    operations = keras.Model(model.inputs, model.outputs).operations
-    place = operations.index(base)
-    head = operations[place + 1 :]
-    chain = [operation.output for operation in operations]
-    if any(isinstance(tensor, list | tuple) for tensor in chain):
+    chain = run_order(model)
+    if any(len(node.input_tensors) > 1 or len(node.outputs) > 1 for node in chain):
         raise ValueError(f"Expected a plain chain of layers around the base {base.name!r} in {model.name!r}.")
-    front = keras.Model(model.inputs, chain[place - 1], name="front")
+    place = [node.operation for node in chain].index(base)
+    scaled_image, features = chain[place].input_tensors[0], chain[place].outputs[0]
+    front = keras.Model(model.inputs, scaled_image, name="front")
 
-    operations_in_base = [operation for operation, _ in live_tensors(base)]
-    first = _index(operations_in_base, has_trainable_weights)
-    image = keras.Input(base.input_shape[1:], name="scaled_image")
-    if first == len(operations_in_base):  # the whole base is frozen: go on into the head
-        kept = _index(
-            head, lambda operation: has_trainable_weights(operation) or acts_differently_in_training(operation)
-        )
-        lower = keras.Model(image, _apply(head[:kept], base(image)), name="lower")
-        inputs = [keras.Input(tensor.shape[1:], dtype=tensor.dtype) for tensor in lower.outputs]
-        upper = keras.Model(inputs, _apply(head[kept:], inputs[0]), name="upper")
-        return Split(front, lower, upper, first)
-    depth, tensors = _cheapest_place(base, first)
-    lower = keras.Model(base.input, tensors, name="lower") if depth else keras.Model(image, image, name="lower")
+    nodes = run_order(base)
+    first = next((number for number, node in enumerate(nodes) if has_trainable_weights(node.operation)), len(nodes))
+    if first == len(nodes):  # the whole base is frozen: go on into the head, as far as training changes nothing
+        for node in chain[place + 1 :]:
+            if has_trainable_weights(node.operation) or acts_differently_in_training(node.operation):
+                break
+            features = node.outputs[0]
+        lower = keras.Model(scaled_image, features, name="lower")
+        return Split(front, lower, keras.Model(features, model.output, name="upper"), first)
+    depth, tensors = _cheapest_place(nodes, first)
+    lower = keras.Model(base.inputs, tensors, name="lower")
+    head = keras.Model(features, model.output, name="head")
     inputs = [keras.Input(tensor.shape[1:], dtype=tensor.dtype) for tensor in tensors]
-    top = keras.Model(tensors, base.outputs) if depth else base
-    upper = keras.Model(inputs, _apply(head, keras.tree.flatten(top(inputs if depth else inputs[0]))[0]), name="upper")
+    top = keras.Model(tensors, base.output, name="top")
+    upper = keras.Model(inputs, head(top(inputs if len(inputs) > 1 else inputs[0])), name="upper")
     return Split(front, lower, upper, depth)
 
 
-def _index(operations: list, condition) -> int:
-    """Place of the first operation that meets the condition, or their number if none does."""
-    return next((number for number, operation in enumerate(operations) if condition(operation)), len(operations))
-
-
-def _apply(operations: list, tensor):
-    for operation in operations:
-        tensor = operation(tensor)
-    return tensor
-
-
-def _cheapest_place(base: keras.Model, first: int) -> tuple[int, list]:
-    """How many operations of the base come before the cut, besides its input, and the tensors to keep there.
+def _cheapest_place(nodes: list, first: int) -> tuple[int, list]:
+    """How many calls of the base come before the cut (0 if they do no work), and the tensors to keep there.
 
     Of the places that leave little of the frozen part's work to be done again, the one with the fewest bytes: inside a
     block the tensors are often several times as large as between two blocks.
     """
-    places = live_tensors(base)[:first]
-    allowed = WORK_TO_REPEAT * sum(work(operation) for operation, _ in places)
+    places = live_tensors(nodes)[:first]
+    allowed = WORK_TO_REPEAT * sum(work(node) for node in nodes[:first])
     candidates, repeated = [], 0
     for number in reversed(range(first)):
-        operation, tensors = places[number]
-        candidates.append((size_in_bytes(tensors), -number))
-        repeated += work(operation)
+        candidates.append((size_in_bytes(places[number]), -number))
+        repeated += work(nodes[number])
+        operation = nodes[number].operation
         if repeated > allowed or (acts_differently_in_training(operation) and not is_batch_norm(operation)):
             break
     number = -min(candidates)[1]
-    return number, places[number][1]
+    depth = number if any(work(node) for node in nodes[: number + 1]) else 0
+    return depth, places[number]
+
+
+class Source(NamedTuple):
+    """Where the upper part gets its batches from, one epoch at a time."""
+
+    epoch: Callable[[], Iterator]  # gives one epoch of batches (frontier's tensors, labels)
+    steps: int  # batches in an epoch
+    images: int  # images in an epoch
 
 
 class Kept(NamedTuple):
     """The frozen part's output for every image of a dataset, in memory."""
 
     tensors: list[np.ndarray]  # one array (views, images, ...) for each tensor of the frontier, float32
-    labels: np.ndarray  # (images,), int64
+    labels: np.ndarray  # (images,), integers
     batch_size: int  # images in a batch of the dataset
 
-    def batch(self, index: np.ndarray, view: np.ndarray | int = 0) -> tuple[list[np.ndarray], np.ndarray]:
-        """The rows at `index`, each from its own view."""
-        return [tensor[view, index] for tensor in self.tensors], self.labels[index]
+    def draw_epoch(self, shuffle: bool) -> Iterator[tuple[list[np.ndarray], np.ndarray]]:
+        """One epoch of batches, for each image one of its views at random.
+
+        Chance comes from NumPy's own generator, which `keras.utils.set_random_seed` seeds.
+        """
+        images, views = len(self.labels), len(self.tensors[0])
+        order = np.random.permutation(images) if shuffle else np.arange(images)
+        for start in range(0, images, self.batch_size):
+            index = order[start : start + self.batch_size]
+            view = np.random.randint(views, size=len(index)) if views > 1 else 0
+            yield [tensor[view, index] for tensor in self.tensors], self.labels[index]
+
+
+def keep_source(split: Split, dataset, views: int, shuffle: bool, verbose: int, label: str) -> Source:
+    """Run the frozen part once and draw every epoch from what was kept."""
+    kept = run_frozen(split, dataset, views, verbose, label)
+    images = len(kept.labels)
+    return Source(lambda: kept.draw_epoch(shuffle), -(-images // kept.batch_size), images)
+
+
+def stream_source(split: Split, dataset, augment: bool) -> Source:
+    """Run the frozen part anew in each epoch, in the order that the dataset gives."""
+    sizes = [len(labels) for _, labels in dataset]
+
+    def epoch() -> Iterator[tuple[list[np.ndarray], np.ndarray]]:
+        for images, labels in dataset:
+            yield run_batch(split, images, augment, sizes[0]), np.asarray(labels)
+
+    return Source(epoch, len(sizes), sum(sizes))
 
 
 def run_frozen(split: Split, dataset, views: int = 0, verbose: int = 1, label: str = "reading images") -> Kept:
@@ -138,7 +161,7 @@ def run_frozen(split: Split, dataset, views: int = 0, verbose: int = 1, label: s
     with Progress(label, verbose) as progress:
         for images, batch_labels in dataset:
             labels.append(np.asarray(batch_labels))
-            progress.expect(count_batches(dataset) * len(labels[0]) * len(rows))
+            progress.expect(max(int(dataset.cardinality()), 0) * len(labels[0]) * len(rows))
             for view in rows:
                 view.append(run_batch(split, images, augment=views > 0, batch_size=len(labels[0])))
                 progress.advance(len(labels[-1]))
@@ -147,19 +170,6 @@ def run_frozen(split: Split, dataset, views: int = 0, verbose: int = 1, label: s
         for number in range(len(split.lower.outputs))
     ]
     return Kept(tensors, np.concatenate(labels), len(labels[0]))
-
-
-def count_batches(dataset) -> int:
-    """Batches in a dataset; 0 when it does not know."""
-    return max(int(dataset.cardinality()), 0)
-
-
-def stream_frozen(split: Split, dataset, augment: bool) -> Iterator[tuple[list[np.ndarray], np.ndarray]]:
-    """Run the frozen part over a dataset without keeping anything: batches of (tensors, labels)."""
-    batch_size = 0
-    for images, labels in dataset:
-        batch_size = max(batch_size, len(labels))
-        yield run_batch(split, images, augment, batch_size), np.asarray(labels)
 
 
 def run_batch(split: Split, images, augment: bool, batch_size: int) -> list[np.ndarray]:

@@ -54,39 +54,34 @@ def size_in_bytes(tensors: list) -> int:
     return sum(4 * math.prod(tensor.shape[1:]) for tensor in tensors)
 
 
-def work(operation) -> int:
-    """Multiplications that an operation takes for one image, roughly: its weights times the places they are used at."""
-    if not isinstance(operation, keras.layers.Layer) or not operation.weights:
-        return 0
-    output = keras.tree.flatten(operation.output)[0]
-    return operation.count_params() * math.prod(output.shape[1:-1])
+def run_order(model: keras.Model) -> list:
+    """The calls (Keras: nodes) of a functional model, in the order in which they run.
+
+    Each has `.operation`, `.input_tensors` and `.outputs`. The public `operation.output` will not do: of a nested model
+    it is the tensor inside, not the one outside. ConvNeXt and MobileNetV3 have operations that are not layers.
+    """
+    by_depth = keras.Model(model.inputs, model.outputs)._nodes_by_depth
+    return [node for depth in sorted(by_depth, reverse=True) for node in by_depth[depth]]
 
 
-def live_tensors(model: keras.Model) -> list[tuple]:
-    """What is still needed after each operation of a functional model.
+def work(node) -> int:
+    """Multiplications that a call takes for one image, roughly: its weights times the places they are used at."""
+    kernels = [math.prod(weight.shape) for weight in getattr(node.operation, "weights", []) if len(weight.shape) > 1]
+    return sum(kernels) * math.prod(node.outputs[0].shape[1:-1])
 
-    The operations come in the order in which they run (ConvNeXt and MobileNetV3 have some that are not layers). After
-    each one, the tensors that a later operation reads, or that the model returns, are all that has to be kept to go on
-    from there. Where it is one tensor, the network can be cut in two.
+
+def live_tensors(nodes: list) -> list[list]:
+    """What is still needed after each call of a functional model, given its `run_order`.
+
+    The tensors that a later call reads, or that nothing reads (the model's outputs), are all that has to be kept to go
+    on from there. Where it is one tensor, the network can be cut in two.
 
     Returns:
-        A list of (operation, tensors): one entry for each operation.
+        For each call, the list of symbolic tensors.
     """
-    operations = model.operations
-    last_reader = {id(tensor): len(operations) for tensor in model.outputs}
-    for number, operation in enumerate(operations):
-        for tensor in _inputs(operation):
-            last_reader[id(tensor)] = max(number, last_reader.get(id(tensor), 0))
+    last_reader = {id(tensor): number for number, node in enumerate(nodes) for tensor in node.input_tensors}
     places, live = [], []
-    for number, operation in enumerate(operations):
-        live = [
-            tensor
-            for tensor in [*live, *keras.tree.flatten(operation.output)]
-            if last_reader.get(id(tensor), -1) > number
-        ]
-        places.append((operation, live))
+    for number, node in enumerate(nodes):
+        live = [tensor for tensor in [*live, *node.outputs] if last_reader.get(id(tensor), len(nodes)) > number]
+        places.append(live)
     return places
-
-
-def _inputs(operation) -> list:
-    return [] if isinstance(operation, keras.layers.InputLayer) else keras.tree.flatten(operation.input)

@@ -8,9 +8,8 @@ import math
 from collections.abc import Iterator, Sequence
 
 import keras
-import numpy as np
 
-from kerastl.features import Kept, Split, count_batches, run_frozen, split_model, stream_frozen
+from kerastl.features import keep_source, split_model, stream_source
 from kerastl.freezing import unfreeze_all
 from kerastl.graph import find_base_model, is_batch_norm, leaf_layers
 from kerastl.progress import Progress
@@ -120,7 +119,7 @@ def train_from_scratch(
     tests/test_traps.py). Arguments and result are those of `train_head`.
     """
     _check_data(model, data)
-    steps = epochs * count_batches(data.train)
+    steps = epochs * max(int(data.train.cardinality()), 1)
     momentum = min(
         0.99, max(0.5, 1 - 20 / max(steps, 1))
     )  # the statistics look back over the last twentieth of the run
@@ -135,29 +134,32 @@ def _train(model, data, phase, epochs, learning_rate, views, class_weight, callb
     _check_arguments(epochs, views)
     _check_data(model, data)
     split = split_model(model)
-    steps = count_batches(data.train)
-    optimizer = _make_optimizer(learning_rate, epochs * steps)
+    if views == FRESH or split.depth == 0:
+        training = stream_source(split, data.train, augment=views != 0)
+    else:
+        training = keep_source(split, data.train, views, True, verbose, "training images")
+    validation = keep_source(split, data.validation, 0, False, verbose, "validation images")
+    optimizer = _make_optimizer(learning_rate, epochs * training.steps)
     for trained in (model, split.upper):  # always: a change of `trainable` acts only after compile (fact 3)
         trained.compile(optimizer=optimizer, loss=_loss_for(model), metrics=["accuracy"])
 
-    epoch_batches = _make_source(split, data.train, views, verbose, "training images")
-    validation_batches = _make_source(split, data.validation, 0, verbose, "validation images", shuffle=False)
     history = keras.callbacks.History()
     hooks = keras.callbacks.CallbackList(
-        [history, *callbacks], model=model, epochs=epochs, verbose=verbose, steps=steps
+        [history, *callbacks], model=model, epochs=epochs, verbose=verbose, steps=training.steps
     )
     model.stop_training = False
     hooks.on_train_begin()
     with Progress(phase, verbose) as progress:
+        progress.expect(epochs * training.images)
         for epoch in range(epochs):
             hooks.on_epoch_begin(epoch)
-            logs = _train_epoch(split.upper, epoch_batches(), class_weight, hooks, progress)
-            logs |= {f"val_{name}": value for name, value in _measure(split.upper, validation_batches()).items()}
-            logs["learning_rate"] = float(optimizer.learning_rate)
+            rate = float(optimizer.learning_rate)
+            logs = _train_epoch(split.upper, training.epoch(), class_weight, hooks, progress)
+            logs |= {f"val_{name}": value for name, value in _measure(split.upper, validation.epoch()).items()}
+            logs["learning_rate"] = rate  # at the beginning of the epoch
             hooks.on_epoch_end(epoch, logs)
-            progress.advance(
-                0, f"epoch {epoch + 1}/{epochs}  accuracy {logs['accuracy']:.3f}  validation {logs['val_accuracy']:.3f}"
-            )
+            note = f"epoch {epoch + 1}/{epochs}  accuracy {logs['accuracy']:.3f}  validation {logs['val_accuracy']:.3f}"
+            progress.advance(0, note)
             if model.stop_training:
                 break
     hooks.on_train_end(logs)
@@ -167,8 +169,6 @@ def _train(model, data, phase, epochs, learning_rate, views, class_weight, callb
 def _train_epoch(upper, batches: Iterator, class_weight, hooks, progress) -> dict[str, float]:
     totals, images = {}, 0
     for step, (tensors, labels) in enumerate(batches):
-        if not images:
-            progress.expect(hooks.params["steps"] * hooks.params["epochs"] * len(labels))
         hooks.on_train_batch_begin(step)
         upper.reset_metrics()  # figures of this batch alone, on every version of Keras
         logs = upper.train_on_batch(tensors, labels, class_weight=class_weight, return_dict=True)
@@ -193,30 +193,13 @@ def _add(totals: dict, logs: dict, weight: int) -> None:
         totals[name] = totals.get(name, 0.0) + float(value) * weight
 
 
-def _make_source(split: Split, dataset, views, verbose, label, shuffle=True):
-    """A function that gives one epoch's batches of (frontier tensors, labels)."""
-    if views == FRESH or (split.depth == 0):
-        return lambda: stream_frozen(split, dataset, augment=views != 0)
-    kept = run_frozen(split, dataset, views, verbose, label)
-    return lambda: _draw_batches(kept, shuffle)
-
-
-def _draw_batches(kept: Kept, shuffle: bool) -> Iterator:
-    """One epoch of batches. Chance comes from NumPy's generator, which `keras.utils.set_random_seed` seeds."""
-    images, views = len(kept.labels), len(kept.tensors[0])
-    order = np.random.permutation(images) if shuffle else np.arange(images)
-    for start in range(0, images, kept.batch_size):
-        index = order[start : start + kept.batch_size]
-        yield kept.batch(index, np.random.randint(views, size=len(index)) if views > 1 else 0)
-
-
 def _make_optimizer(learning_rate, steps: int) -> keras.optimizers.Optimizer:
     if isinstance(learning_rate, keras.optimizers.Optimizer):
         return learning_rate
     if isinstance(learning_rate, int | float):
         if not learning_rate >= 0 or math.isinf(learning_rate):
             raise ValueError(f"Received learning_rate={learning_rate}. Expected 0 or a positive number, such as 1e-3.")
-        learning_rate = keras.optimizers.schedules.CosineDecay(learning_rate, max(steps, 1))
+        learning_rate = keras.optimizers.schedules.CosineDecay(learning_rate, steps)
     return keras.optimizers.Adam(learning_rate)
 
 
