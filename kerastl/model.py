@@ -96,8 +96,8 @@ def _build_base(entry: Base, image_shape, weights, builder_arguments) -> keras.M
         if weights is None:
             raise
         raise ConnectionError(
-            f"Keras could not download the ImageNet weights of {entry.name} ({error}). Check the connection; or copy the "
-            'file from another machine to ~/.keras/models; or use weights="garden", which is bundled; or give a file.'
+            f"Keras could not download the ImageNet weights of {entry.name} ({error}). Check the connection; copy the "
+            'file from another machine to ~/.keras/models; give a file; or use weights="garden", which is bundled.'
         ) from error
     if file:
         _load_weights(model, file)

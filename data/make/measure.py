@@ -4,9 +4,9 @@
     python data/make/measure.py --photos flower_photos hymenoptera   # also a probe on folders of real photos
     python data/make/measure.py --tables                             # only write the tables again, from measured.json
 
-Five seeds; each draws its own training pictures. All strategies get the same pictures, the same augmentation and the same
-number of epochs. The rate of the baseline from scratch is its own best one on the validation pictures. The test pictures
-choose nothing. Every finished run is kept in data/measured.json, so the program can be stopped and started again.
+Five seeds; each draws its own training pictures. All strategies get the same pictures, the same augmentation and the
+same number of epochs. The rate of the baseline from scratch is its own best one on the validation pictures. The test
+pictures choose nothing. Every finished run is kept in data/measured.json: stop the program and start it again at will.
 """
 
 import argparse
