@@ -1,5 +1,7 @@
 """Which flowers there are: the five hand-set kinds of the target task and the invented species of the source task."""
 
+from typing import NamedTuple
+
 import numpy as np
 
 from flower import HSV, Flower
@@ -134,47 +136,64 @@ def target_flower(class_name: str, rng: np.random.Generator) -> Flower:
     return _TARGET[class_name](rng)
 
 
-def _colour(rng) -> HSV:
-    return (rng.random(), rng.uniform(0.05, 0.95), rng.uniform(0.35, 1.0))
+PETAL_COLOURS = [  # shared by all species, so that colour alone tells little and the form has to be read
+    (0.99, 0.88, 0.82),  # red
+    (0.07, 0.88, 0.92),  # orange
+    (0.145, 0.85, 0.93),  # yellow
+    (0.12, 0.06, 0.94),  # white
+    (0.93, 0.42, 0.94),  # pink
+    (0.78, 0.5, 0.72),  # purple
+    (0.62, 0.65, 0.85),  # blue
+]
+DISC_COLOURS = [(0.13, 0.85, 0.88), (0.07, 0.7, 0.35), (0.25, 0.6, 0.5), (0.95, 0.5, 0.35)]
 
 
-def invent_species(number: int) -> Flower:
+class Species(NamedTuple):
+    """An invented species: its form, and the two colours in which it grows."""
+
+    flower: Flower
+    colours: tuple[HSV, HSV]
+
+
+def invent_species(number: int) -> Species:
     """Species `number` (0 to 63) of the source task: a random draw of the grammar's parameters, always the same."""
     rng = np.random.default_rng([SPECIES_SEED, number])
-    form = ("open", "open", "open", "cup", "open", "open", "cup", "puff")[number % 8]
-    colour = _colour(rng)
-    tip_colour = colour if rng.random() < 0.5 else _colour(rng)
-    full = rng.random() < 0.3  # many rings, as in a rose or a dandelion
+    kind = ("simple", "full", "simple", "cup", "curled", "simple", "cup", "puff")[number % 8]
     few = rng.random() < 0.5
-    return Flower(
-        form,
-        petals=int(rng.integers(14, 28) if form == "puff" else rng.integers(4, 9) if few else rng.integers(9, 28)),
-        rings=int(rng.integers(3, 7) if full or form == "puff" else rng.integers(1, 3)),
+    petals = {"puff": (14, 26), "curled": (4, 9), "full": (9, 28)}.get(kind, (4, 9) if few else (9, 24))
+    rings = {"puff": (1, 4), "curled": (3, 8), "full": (3, 6)}.get(kind, (1, 3))
+    first, second = rng.permutation(len(PETAL_COLOURS))[:2]
+    tip = rng.integers(len(PETAL_COLOURS)) if rng.random() < 0.3 else None
+    flower = Flower(
+        form={"cup": "cup", "puff": "puff"}.get(kind, "open"),
+        petals=int(rng.integers(*petals)),
+        rings=int(rng.integers(*rings)),
         shrink=rng.uniform(0.66, 0.86),
-        width=rng.uniform(0.6, 1.6),
+        width=rng.uniform(0.6, 1.5),
         widest=rng.uniform(0.35, 0.8),
         tip=rng.uniform(0.25, 1.2),
-        colour=colour,
-        tip_colour=tip_colour,
+        tip_colour=None if tip is None else PETAL_COLOURS[tip],
         pattern=str(rng.choice(["none", "none", "stripes", "spots", "band", "edge"])),
-        pattern_colour=_colour(rng),
-        disc=0.0 if rng.random() < 0.2 else rng.uniform(0.12, 0.48),
-        disc_colour=_colour(rng),
+        pattern_colour=PETAL_COLOURS[rng.integers(len(PETAL_COLOURS))],
+        disc=rng.uniform(0.12, 0.5) if rng.random() < (0.85 if kind in ("simple", "puff") else 0.25) else 0.0,
+        disc_colour=DISC_COLOURS[rng.integers(len(DISC_COLOURS))],
         disc_texture=str(rng.choice(["plain", "seeds", "ring"])),
-        shade=rng.uniform(0.05, 0.7),
+        shade=rng.uniform(0.45, 0.7) if kind == "curled" else rng.uniform(0.05, 0.4),
     )
+    return Species(flower, (PETAL_COLOURS[first], PETAL_COLOURS[second]))
 
 
 def species_flower(number: int, rng: np.random.Generator) -> Flower:
-    """One flower of species `number`: the species with a little of its own in count, shape and colour."""
-    kind = invent_species(number)
-    return kind._replace(
-        petals=max(4, kind.petals + int(rng.integers(-1, 2))),
-        width=kind.width * rng.uniform(0.9, 1.1),
-        tip=kind.tip * rng.uniform(0.9, 1.1),
-        disc=kind.disc * rng.uniform(0.9, 1.1),
-        colour=_near(kind.colour, rng),
-        tip_colour=_near(kind.tip_colour, rng),
-        pattern_colour=_near(kind.pattern_colour, rng),
-        disc_colour=_near(kind.disc_colour, rng),
+    """One flower of species `number`: in one of its colours, with a little of its own in count, shape and colour."""
+    flower, colours = invent_species(number)
+    colour = _pick(list(colours), rng)
+    return flower._replace(
+        petals=max(4, flower.petals + int(rng.integers(-1, 2))),
+        width=flower.width * rng.uniform(0.9, 1.1),
+        tip=flower.tip * rng.uniform(0.9, 1.1),
+        disc=flower.disc * rng.uniform(0.9, 1.1),
+        colour=colour,
+        tip_colour=colour if flower.tip_colour is None else _near(flower.tip_colour, rng),
+        pattern_colour=_near(flower.pattern_colour, rng),
+        disc_colour=_near(flower.disc_colour, rng),
     )

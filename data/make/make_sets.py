@@ -55,7 +55,7 @@ def draw(set_name: str, part: str, number: int, index: int) -> tuple[np.ndarray,
 def as_jpeg(picture: np.ndarray) -> bytes:
     """The picture as the bytes of a JPEG file."""
     file = io.BytesIO()
-    Image.fromarray(picture).save(file, "JPEG", quality=80)
+    Image.fromarray(picture).save(file, "JPEG", quality=85, subsampling=0)
     return file.getvalue()
 
 

@@ -133,13 +133,24 @@ def train(pictures, labels, held_out, work: Path, epochs: int, small_epochs: int
     return model
 
 
+def copy_compressed(source, target) -> None:
+    """Copy a file of weights, an `h5py` group, with lossless compression: Keras reads it as it reads any other."""
+    target.attrs.update(source.attrs)
+    for name, entry in source.items():
+        if hasattr(entry, "items"):
+            copy_compressed(entry, target.create_group(name))
+        else:
+            how = {"compression": "gzip", "shuffle": True, "chunks": entry.shape} if entry.size > 500 else {}
+            target.create_dataset(name, data=entry[()], **how).attrs.update(entry.attrs)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--work", type=Path, required=True, help="folder for drawn pictures and checkpoints")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent.parent / "garden")
     parser.add_argument("--pictures", type=int, default=640, help="training pictures of each species")
-    parser.add_argument("--epochs", type=int, default=11)
-    parser.add_argument("--small-epochs", type=int, default=7, help="how many of them see pictures of 64 pixels")
+    parser.add_argument("--epochs", type=int, default=9)
+    parser.add_argument("--small-epochs", type=int, default=6, help="how many of them see pictures of 64 pixels")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     args.work.mkdir(parents=True, exist_ok=True)
@@ -147,6 +158,7 @@ def main() -> None:
     pictures, labels = draw_all(args.work, TRAIN, args.pictures, "training")
     held_out, held_out_labels = draw_all(args.work, HELD_OUT, 40, "held-out")
 
+    import h5py
     import keras
 
     start = time.time()
@@ -157,7 +169,13 @@ def main() -> None:
 
     args.out.mkdir(parents=True, exist_ok=True)
     base = next(layer for layer in model.layers if isinstance(layer, keras.Model))
-    base.save_weights(args.out / "mobilenetv2_0.35_96.weights.h5")
+    full = args.work / "base.weights.h5"
+    base.save_weights(full)
+    with (
+        h5py.File(full) as source,
+        h5py.File(args.out / "mobilenetv2_0.35_96.weights.h5", "w", libver="latest") as small,
+    ):
+        copy_compressed(source, small)
     kernel, bias = model.get_layer("species").get_weights()
     np.savez(args.out / "species_classifier.npz", kernel=kernel, bias=bias)
     record = {

@@ -13,8 +13,15 @@ _LINE = (np.arange(SIZE) + 0.5) * PIXEL - 1.0
 X, Y = np.meshgrid(_LINE, _LINE)
 
 
-def draw_picture(flower: Flower, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+def draw_picture(
+    flower: Flower, rng: np.random.Generator, radius: tuple[float, float] = (0.28, 0.64)
+) -> tuple[np.ndarray, np.ndarray]:
     """Draw one picture of a species.
+
+    Args:
+        flower: the species.
+        rng: where all chance comes from.
+        radius: smallest and largest radius of the flower in front; half the picture's side is 1.
 
     Returns:
         The picture, uint8 (96, 96, 3), and the mask, float64 (96, 96): the share of each pixel that shows the flower.
@@ -24,7 +31,7 @@ def draw_picture(flower: Flower, rng: np.random.Generator) -> tuple[np.ndarray, 
         _blade(canvas, mask, rng, dim=rng.uniform(0.35, 0.85))
     if rng.random() < 1 / 3:  # a second, smaller flower behind the first
         _plant(flower, canvas, mask, rng, rng.uniform(0.12, 0.24), rng.uniform(-0.8, 0.8), rng.uniform(-0.75, 0.6))
-    _plant(flower, canvas, mask, rng, rng.uniform(0.22, 0.62), rng.uniform(-0.38, 0.38), rng.uniform(-0.42, 0.22))
+    _plant(flower, canvas, mask, rng, rng.uniform(*radius), rng.uniform(-0.38, 0.38), rng.uniform(-0.42, 0.22))
     for _ in range(rng.integers(0, 6)):
         _blade(canvas, mask, rng, dim=rng.uniform(0.6, 1.1))
     return _photograph(canvas, rng), mask
@@ -121,12 +128,12 @@ def _background(rng) -> np.ndarray:
 
 def _photograph(canvas, rng) -> np.ndarray:
     """Light from one side, a colour cast, sometimes a soft lens, and the noise of a sensor; as uint8."""
-    for _ in range(rng.integers(0, 3) if rng.random() < 0.4 else 0):
+    for _ in range(rng.integers(0, 3) if rng.random() < 0.3 else 0):
         canvas = np.pad(canvas, ((1, 1), (1, 1), (0, 0)), mode="edge")
         canvas = 0.25 * canvas[:-2] + 0.5 * canvas[1:-1] + 0.25 * canvas[2:]
         canvas = 0.25 * canvas[:, :-2] + 0.5 * canvas[:, 1:-1] + 0.25 * canvas[:, 2:]
     side = rng.uniform(0, 2 * np.pi)
     light = rng.uniform(0.6, 1.25) * (1.0 + rng.uniform(0.0, 0.25) * (X * np.cos(side) + Y * np.sin(side)))
     cast = 1.0 + rng.normal(0.0, 0.06, 3)
-    noise = rng.normal(0.0, 1.0, canvas.shape) * rng.uniform(0.0, 0.05)
+    noise = rng.normal(0.0, 1.0, canvas.shape) * rng.uniform(0.0, 0.04)
     return np.round(np.clip(canvas * light[..., None] * cast + noise, 0.0, 1.0) * 255.0).astype(np.uint8)

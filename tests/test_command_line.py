@@ -1,0 +1,164 @@
+"""The command line: `train`, `predict`, and errors without a traceback."""
+
+import json
+
+import pytest
+
+import kerastl as tl
+from kerastl.__main__ import main
+from kerastl.graph import find_base_model
+
+QUICK = ["--base", "MobileNet", "--alpha", "0.25", "--weights", "none", "--image-size", "32", "--epochs", "1"]
+
+
+@pytest.fixture(scope="module")
+def trained(picture_folder, tmp_path_factory):
+    """One run of `train`: (exit status, run folder, what it printed)."""
+    import contextlib
+    import io
+
+    out, printed = tmp_path_factory.mktemp("runs") / "run", io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        status = main(["train", str(picture_folder), *QUICK, "--scratch", "--layers", "30", "--out", str(out)])
+    return status, out, printed.getvalue()
+
+
+def test_train_ends_well_and_leaves_one_complete_run_folder(trained):
+    status, out, _ = trained
+    assert status == 0
+    names = {entry.name for entry in out.iterdir()}
+    assert {"model.keras", "history.png", "confusion.png", "predictions.png", "metrics.json"} <= names
+    assert all(entry.stat().st_size > 0 for entry in out.iterdir())
+    assert [entry.name for entry in out.parent.iterdir()] == ["run"]
+
+
+def test_train_prints_what_it_found_froze_and_unfroze(trained):
+    text = trained[2]
+    assert "21 training, 3 validation, 6 test; 32×32 pixels" in text
+    assert "3: blue, green, red" in text
+    base = find_base_model(tl.load(trained[1] / "model.keras").model)
+    assert f"86 layers, {base.count_params():,} parameters, all frozen; the head has 771 parameters" in text
+    assert f"unfrozen    {tl.unfreeze_top(tl.load(trained[1] / 'model.keras').model, 30)}" in text
+
+
+def test_train_ends_with_the_held_out_results_of_all_three(trained):
+    text, results = trained[2], json.loads((trained[1] / "metrics.json").read_text())["results"]
+    assert [row["name"] for row in results] == ["head only", "fine-tuned", "from scratch"]
+    for row in results:
+        assert any(line.startswith(row["name"]) and f"{row['test_accuracy']:.3f}" in line for line in text.splitlines())
+
+
+def test_the_saved_model_is_the_one_that_was_measured(trained, picture_folder):
+    saved = tl.load(trained[1] / "model.keras")
+    data = tl.load_images(picture_folder, image_size=32, seed=0)
+    metrics = json.loads((trained[1] / "metrics.json").read_text())
+    tuned = next(row for row in metrics["results"] if row["name"] == "fine-tuned")
+    assert tl.evaluate(saved.model, data.test).loss == pytest.approx(tuned["test_loss"], rel=1e-5)
+    assert saved.class_names == metrics["class_names"] == ["blue", "green", "red"]
+
+
+def test_predict_prints_one_line_for_each_picture(trained, picture_folder, capsys):
+    pictures = [str(picture_folder / "red" / "00.jpg"), str(picture_folder / "blue" / "01.png")]
+    assert main(["predict", str(trained[1] / "model.keras"), *pictures, "--top", "2"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(": ")[0] for line in lines] == pictures
+    expected = tl.predict(trained[1] / "model.keras", pictures[0], top=2)
+    assert lines[0].split(": ")[1] == ", ".join(f"{guess.class_name} {guess.probability:.3f}" for guess in expected)
+
+
+# ---- errors: status 2, one line on stderr, no traceback, no run folder
+
+
+def assert_refused(capsys, arguments: list[str], *parts: str) -> None:
+    assert main(arguments) == 2
+    captured = capsys.readouterr()
+    assert captured.err.startswith("error: ")
+    assert "Traceback" not in captured.err
+    for part in parts:
+        assert part in captured.err
+
+
+def test_a_run_folder_that_exists_is_refused_and_kept(capsys, picture_folder, tmp_path):
+    (tmp_path / "mine.txt").write_text("mine")
+    arguments = ["train", str(picture_folder), *QUICK, "--out", str(tmp_path)]
+    assert_refused(capsys, arguments, "exists already", "--overwrite")
+    assert [entry.name for entry in tmp_path.iterdir()] == ["mine.txt"]
+
+
+def test_overwrite_replaces_the_run_folder(capsys, picture_folder, tmp_path):
+    out = tmp_path / "run"
+    out.mkdir()
+    (out / "old.txt").write_text("old")
+    assert main(["train", str(picture_folder), *QUICK, "--out", str(out), "--overwrite"]) == 0
+    names = {entry.name for entry in out.iterdir()}
+    assert "model.keras" in names
+    assert "old.txt" not in names
+    assert [entry.name for entry in tmp_path.iterdir()] == ["run"]
+
+
+def test_a_run_that_fails_leaves_the_old_folder_and_no_half_written_one(capsys, picture_folder, tmp_path, monkeypatch):
+    from kerastl import commands
+
+    def break_off(*_, **__):
+        raise OSError("disk full")
+
+    monkeypatch.setattr(commands, "plot_confusion", break_off)
+    out = tmp_path / "run"
+    out.mkdir()
+    (out / "old.txt").write_text("old")
+    arguments = ["train", str(picture_folder), *QUICK, "--layers", "5", "--out", str(out), "--overwrite"]
+    assert_refused(capsys, arguments, "disk full")
+    assert [entry.name for entry in tmp_path.iterdir()] == ["run"]
+    assert [entry.name for entry in out.iterdir()] == ["old.txt"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "parts"),
+    [
+        (["--base", "MobilNetV2"], ["Unknown base: 'MobilNetV2'", "MobileNetV2"]),
+        (["--image-size", "31"], ["31×31", "at least 32×32"]),
+        (["--weights", "nowhere.h5"], ["no file of weights 'nowhere.h5'"]),
+        (["--weights", "garden", "--alpha", "0.5"], ["'garden' belong to MobileNetV2, alpha=0.35"]),
+        (["--layers", "0"], ["Received layers=0", "1 to 86"]),
+        (["--layers", "87"], ["Received layers=87", "1 to 86"]),
+        (["--layers", "-3"], ["Received layers=-3", "1 to 86"]),
+        (["--layers", "conv_pv_13"], ["has no layer 'conv_pv_13'", "conv_pw_13"]),
+        (["--epochs", "0"], ["Received epochs=0"]),
+        (["--image-size", "0"], ["image_size=0"]),
+        (["--batch-size", "0"], ["batch_size=0"]),
+    ],
+)
+def test_an_impossible_option_is_refused_before_training(capsys, picture_folder, tmp_path, changes, parts):
+    assert_refused(capsys, ["train", str(picture_folder), *QUICK, *changes, "--out", str(tmp_path / "run")], *parts)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_wrong_sources_are_refused(capsys, tmp_path):
+    run = ["--out", str(tmp_path / "run")]
+    assert_refused(capsys, ["train", str(tmp_path / "nowhere"), *QUICK, *run], "There is no folder")
+    assert_refused(capsys, ["train", str(tmp_path), *QUICK, *run], "has 0 class folders")
+    assert_refused(capsys, ["train", "drawn_flower", *QUICK, *run], "Unknown images", "drawn_flowers")
+    assert_refused(capsys, ["train", "mnist:9.9.9", *QUICK, *run], "mnist")
+
+
+def test_wrong_files_for_predict_are_refused(capsys, trained, tmp_path):
+    assert_refused(capsys, ["predict", str(tmp_path / "no.keras"), "photo.jpg"], "There is no file", "no.keras")
+    model = str(trained[1] / "model.keras")
+    assert_refused(capsys, ["predict", model, str(tmp_path / "no.jpg")], "There is no file", "no.jpg")
+
+
+def test_options_that_do_not_exist_end_with_status_2(capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["train", "x", "--out", "y", "--layerz", "3"])
+    assert ended.value.code == 2
+    assert "usage: python -m kerastl" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["train", "--help"], ["predict", "--help"]])
+def test_help_is_readable(capsys, arguments):
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == 0
+    out = capsys.readouterr().out
+    assert out.startswith("usage: python -m kerastl")
+    assert max(map(len, out.splitlines())) < 121

@@ -1,0 +1,118 @@
+"""The bundled pictures can be drawn again, bit for bit, and drawing is a function of the seed."""
+
+import hashlib
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="module")
+def make():
+    """The programs in data/make, which import each other as a folder of scripts."""
+    folder = str(ROOT / "data" / "make")
+    sys.path.insert(0, folder)
+    try:
+        import kinds
+        import make_sets
+        import scene
+    finally:
+        sys.path.remove(folder)
+    return {"kinds": kinds, "make_sets": make_sets, "scene": scene}
+
+
+def sample(make, set_name: str, count: int = 10) -> list[tuple]:
+    names = [name for name in make["make_sets"].picture_names() if name[0] == set_name]
+    return names[:: len(names) // count][:count]
+
+
+@pytest.mark.parametrize("set_name", ["drawn_flowers", "drawn_species"])
+def test_bundled_pictures_are_drawn_again_bit_for_bit(make, set_name):
+    sets = make["make_sets"]
+    listed = dict(reversed(line.split("  ")) for line in (ROOT / "data" / "checksums.txt").read_text().splitlines())
+    names = sample(make, set_name)
+    assert len(names) == 10
+    assert len({name[2] for name in names}) >= 5  # several classes
+    for name in names:
+        path = sets.picture_path(*name)
+        content = sets.as_jpeg(sets.draw(*name)[0])
+        assert content == (ROOT / "data" / path).read_bytes(), path
+        assert hashlib.sha256(content).hexdigest() == listed[path.as_posix()]
+
+
+def test_the_checksums_list_every_bundled_picture_and_no_other(make):
+    sets = make["make_sets"]
+    lines = (ROOT / "data" / "checksums.txt").read_text().splitlines()
+    listed = {line.split("  ")[1] for line in lines}
+    on_disk = {
+        path.relative_to(ROOT / "data").as_posix()
+        for name in sets.COUNTS
+        for path in (ROOT / "data" / name).rglob("*.jpg")
+    }
+    assert len(lines) == len(listed)
+    assert listed == on_disk == {sets.picture_path(*name).as_posix() for name in sets.picture_names()}
+
+
+def test_no_two_bundled_pictures_are_the_same(make):
+    sums = [line.split("  ")[0] for line in (ROOT / "data" / "checksums.txt").read_text().splitlines()]
+    assert len(sums) == len(set(sums))
+
+
+def test_drawing_is_a_function_of_the_seed(make):
+    draw_picture, flower = make["scene"].draw_picture, make["kinds"].invent_species(3)
+    first, again, other = (draw_picture(flower, np.random.default_rng(seed)) for seed in (5, 5, 6))
+    assert np.array_equal(first[0], again[0])
+    assert np.array_equal(first[1], again[1])
+    assert not np.array_equal(first[0], other[0])
+
+
+def test_a_species_is_always_the_same_and_no_two_are_alike(make):
+    kinds = make["kinds"]
+    species = [kinds.invent_species(number) for number in range(kinds.NUM_SPECIES)]
+    assert kinds.NUM_SPECIES >= 64
+    assert species == [kinds.invent_species(number) for number in range(kinds.NUM_SPECIES)]
+    assert len(set(species)) == kinds.NUM_SPECIES
+
+
+def test_flowers_of_one_species_differ_from_each_other(make):
+    rng = np.random.default_rng(0)
+    assert len({make["kinds"].species_flower(3, rng) for _ in range(5)}) == 5
+
+
+@pytest.mark.parametrize("set_name", ["drawn_flowers", "drawn_species"])
+def test_masks_mark_the_flower(make, set_name):
+    differences = []
+    for name in sample(make, set_name):
+        picture, mask = make["make_sets"].draw(*name)
+        assert picture.shape == (96, 96, 3)
+        assert picture.dtype == np.uint8
+        assert picture.std() > 5  # there is something to see
+        assert mask.shape == (96, 96)
+        assert 0 <= mask.min() <= mask.max() <= 1
+        assert 0.01 < mask.mean() < 0.9
+        differences.append(np.abs(picture[mask > 0.5].mean(axis=0) - picture[mask < 0.5].mean(axis=0)).max())
+    assert np.median(differences) > 15  # a flower has another colour than what is around it
+
+
+def test_the_target_classes_are_the_five_that_are_bundled(make):
+    names = sorted(path.name for path in (ROOT / "data" / "drawn_flowers" / "train").iterdir())
+    assert list(make["kinds"].CLASS_NAMES) == names
+
+
+def test_bundled_pictures_were_not_seen_in_pre_training(make):
+    # pre-training draws with other numbers in its seeds
+    sys.path.insert(0, str(ROOT / "data" / "make"))
+    try:
+        import pretrain
+    finally:
+        sys.path.pop(0)
+    assert {pretrain.TRAIN, pretrain.HELD_OUT}.isdisjoint(make["make_sets"].PARTS.values())
+    assert pretrain.TRAIN != pretrain.HELD_OUT
+
+
+def test_the_bundled_pictures_take_little_room(make):
+    for name in make["make_sets"].COUNTS:
+        assert sum(path.stat().st_size for path in (ROOT / "data" / name).rglob("*.jpg")) < 6_000_000

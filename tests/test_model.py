@@ -1,0 +1,198 @@
+"""Building a model: what goes in, what comes out, what is inside, and wrong input."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import kerastl as tl
+from kerastl.bases import BUNDLED_WEIGHTS, bundled_folder
+from kerastl.data import make_dataset
+from kerastl.graph import find_base_model
+
+
+def data_of_size(size: int) -> tl.ImageData:
+    images, labels = np.zeros((3, size, size, 3), np.uint8), np.arange(3)
+    return tl.ImageData(*(make_dataset(images, labels) for _ in range(3)), ["blue", "green", "red"])
+
+
+def test_raw_pixels_go_in_and_probabilities_come_out(model, arrays):
+    assert model.input_shape == (None, 32, 32, 3)
+    assert model.output_shape == (None, 3)
+    probabilities = np.asarray(model(arrays["test"][0].astype("float32")))
+    assert probabilities.min() > 0
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-5)
+
+
+def test_the_scaling_of_the_base_is_inside(make_model, settle, arrays):
+    images = arrays["test"][0].astype("float32")
+    model = settle(make_model(augment=False), arrays["train"][0])
+    base = find_base_model(model)
+    features = np.asarray(base(keras.applications.mobilenet_v2.preprocess_input(images.copy()))).mean(axis=(1, 2))
+    kernel, bias = map(np.asarray, model.get_layer("classifier").weights)
+    scores = np.exp(features @ kernel + bias)
+    by_hand = scores / scores.sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(np.asarray(model(images)), by_hand, atol=1e-5)
+    assert np.ptp(by_hand, axis=0).max() > 0.01  # the images differ, so the comparison could fail
+
+
+def test_augmentation_acts_in_training_only(make_model, settle, arrays):
+    images = arrays["test"][0].astype("float32")
+    model = settle(make_model(dropout=0.0), arrays["train"][0])
+    plain = [np.asarray(model(images, training=False)) for _ in range(2)]
+    assert np.array_equal(*plain)
+    trained = [np.asarray(model(images, training=True)) for _ in range(2)]
+    assert not np.allclose(*trained, atol=1e-4)
+
+
+def test_without_augmentation_and_dropout_training_mode_is_inference(make_model, settle, arrays):
+    images = arrays["test"][0].astype("float32")
+    model = settle(make_model(augment=False, dropout=0.0), arrays["train"][0])
+    np.testing.assert_allclose(model(images, training=True), model(images, training=False), atol=1e-6)
+
+
+def test_dropout_acts_on_the_pooled_features(make_model, settle, arrays):
+    images = arrays["test"][0].astype("float32")
+    model = settle(make_model(augment=False, dropout=0.5), arrays["train"][0])
+    assert not np.allclose(model(images, training=True), model(images, training=False), atol=1e-3)
+
+
+def test_only_the_classifier_has_trainable_weights(model):
+    assert [weight.path for weight in model.trainable_weights] == ["classifier/kernel", "classifier/bias"]
+
+
+def test_the_model_is_not_compiled(model):
+    assert not model.compiled
+
+
+def test_class_count_and_image_size_come_from_the_data():
+    data = data_of_size(40)._replace(class_names=["a", "b", "c", "d"])
+    model = tl.build_model("MobileNetV2", data, weights=None, alpha=0.35)
+    assert model.input_shape == (None, 40, 40, 3)
+    assert model.output_shape == (None, 4)
+
+
+def test_builder_arguments_reach_the_builder(data):
+    widths = [tl.build_model("MobileNetV2", data, weights=None, alpha=alpha).count_params() for alpha in (0.35, 0.5)]
+    assert widths[0] < widths[1]
+
+
+def test_a_file_of_weights_is_loaded(make_model, tmp_path, differing):
+    source = make_model()
+    find_base_model(source).save_weights(tmp_path / "base.weights.h5")
+    model = make_model(weights=tmp_path / "base.weights.h5")
+    for old, new in zip(find_base_model(source).weights, find_base_model(model).weights, strict=True):
+        assert np.array_equal(old, new)
+    assert differing(tl.snapshot(source), tl.snapshot(make_model()))  # random weights would not have been equal
+
+
+def test_only_one_base_is_inside_and_training_can_find_it(model):
+    assert find_base_model(model).name.startswith("mobilenetv2")
+
+
+# ---- wrong input
+
+
+def test_an_unknown_base_is_an_error_with_the_near_names(data):
+    with pytest.raises(ValueError, match=r"Unknown base: 'MobileNetV5'.*Did you mean.*MobileNetV2"):
+        tl.build_model("MobileNetV5", data, weights=None)
+
+
+@pytest.mark.parametrize(("base", "least"), [("MobileNetV2", 32), ("InceptionV3", 75), ("Xception", 71)])
+def test_images_too_small_for_the_base_are_an_error(base, least):
+    with pytest.raises(
+        ValueError, match=rf"images are 31×31 pixels\. {base} needs at least {least}×{least}.*image_size"
+    ):
+        tl.build_model(base, data_of_size(31), weights=None)
+
+
+@pytest.mark.parametrize("dropout", [-0.1, 1, 20])
+def test_an_impossible_dropout_is_an_error(make_model, dropout):
+    with pytest.raises(ValueError, match=rf"Received dropout={dropout}\. Expected a share from 0"):
+        make_model(dropout=dropout)
+
+
+def test_a_file_of_weights_that_is_not_there_is_an_error(make_model):
+    with pytest.raises(
+        FileNotFoundError, match=r"no file of weights 'nowhere\.h5'\. Expected 'imagenet', 'garden', None"
+    ):
+        make_model(weights="nowhere.h5")
+
+
+def test_weights_of_another_shape_are_an_error(make_model, tmp_path):
+    file = tmp_path / "wide.weights.h5"
+    find_base_model(make_model(alpha=0.5)).save_weights(file)
+    with pytest.raises(
+        ValueError, match=r"The weights in '.*wide\.weights\.h5' do not fit 'mobilenetv2_0\.35.*' without"
+    ):
+        make_model(weights=file)
+
+
+def test_weights_of_another_architecture_are_an_error(make_model, tmp_path):
+    file = tmp_path / "other.weights.h5"
+    keras.applications.MobileNet(include_top=False, weights=None, input_shape=(32, 32, 3)).save_weights(file)
+    with pytest.raises(ValueError, match=r"The weights in '.*other\.weights\.h5' do not fit 'mobilenetv2"):
+        make_model(weights=file)
+
+
+@pytest.mark.parametrize("name", ["text.weights.h5", "text.h5", "text.txt"])
+def test_a_file_that_holds_no_weights_is_an_error(make_model, tmp_path, name):
+    (tmp_path / name).write_text("no weights")
+    with pytest.raises(ValueError, match=r"The weights in '.*text.* do not fit 'mobilenetv2"):
+        make_model(weights=tmp_path / name)
+
+
+def test_a_failed_download_of_imagenet_weights_is_a_connection_error(make_model, no_network):
+    with pytest.raises(
+        ConnectionError, match=r"could not download the ImageNet weights of MobileNetV2.*weights=\"garden\""
+    ):
+        make_model(weights="imagenet")
+
+
+def test_an_argument_that_the_builder_does_not_know_is_a_type_error(make_model):
+    with pytest.raises(TypeError, match="widht"):
+        make_model(widht=2)
+
+
+def test_data_whose_image_size_is_unknown_are_an_error(data):
+    def forget_size(dataset):
+        spec = (tf.TensorSpec((None, None, None, 3), tf.uint8), tf.TensorSpec((None,), tf.int64))
+        return tf.data.Dataset.from_generator(lambda: iter(dataset), output_signature=spec)
+
+    unknown = data._replace(train=forget_size(data.train))
+    with pytest.raises(ValueError, match=r"(?i)size|height"):
+        tl.build_model("MobileNetV2", unknown, weights=None)
+
+
+# ---- the bundled weights
+
+
+def test_the_garden_weights_make_a_model_without_a_network(no_network):
+    data = data_of_size(96)
+    model = tl.build_model("MobileNetV2", data, weights="garden")
+    again = tl.build_model("MobileNetV2", data, weights="garden", alpha=0.35)
+    for first, second in zip(find_base_model(model).weights, find_base_model(again).weights, strict=True):
+        assert np.array_equal(first, second)
+    file = bundled_folder() / BUNDLED_WEIGHTS["garden"].file
+    assert file.stat().st_size < 2_500_000  # it travels in every wheel
+
+
+def test_the_garden_weights_have_settled_batch_norms():
+    base = find_base_model(tl.build_model("MobileNetV2", data_of_size(96), weights="garden"))
+    norms = [layer for layer in base.layers if isinstance(layer, keras.layers.BatchNormalization)]
+    assert len(norms) == 52
+    assert all(np.any(np.asarray(norm.moving_mean) != 0) for norm in norms)
+
+
+def test_the_garden_weights_refuse_another_base(data):
+    with pytest.raises(
+        ValueError, match=r"weights 'garden' belong to MobileNetV2, alpha=0\.35\. Received VGG16 with no arguments"
+    ):
+        tl.build_model("VGG16", data, weights="garden")
+
+
+def test_the_garden_weights_refuse_another_width(make_model):
+    with pytest.raises(
+        ValueError, match=r"weights 'garden' belong to MobileNetV2, alpha=0\.35\. Received .*'alpha': 0\.5"
+    ):
+        make_model(weights="garden", alpha=0.5)
