@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import time
 import warnings
@@ -24,12 +25,16 @@ def train(args) -> None:
     """Train in two phases and write the run folder."""
     warnings.showwarning = lambda message, *_, **__: print(f"note: {message}")
     out = Path(args.out).expanduser()
+    if out.exists() and not out.is_dir():
+        raise FileExistsError(f"{str(out)!r} is a file. Choose another --out.")
     if out.exists() and not args.overwrite:
         raise FileExistsError(f"{str(out)!r} exists already. Choose another --out, or replace it with --overwrite.")
-    layers = int(args.layers) if args.layers.lstrip("-").isdigit() else args.layers
+    layers = int(args.layers) if re.fullmatch(r"-?\d+", args.layers) else args.layers
     weights = None if args.weights == "none" else args.weights
     builder_arguments = {} if args.alpha is None else {"alpha": args.alpha}
-    size = args.image_size or BUNDLED_SETS.get(args.source) or find_base(args.base).image_size
+    size = args.image_size
+    if size is None:
+        size = BUNDLED_SETS.get(args.source) or find_base(args.base).image_size
 
     keras.utils.set_random_seed(args.seed)
     data = load_images(args.source, image_size=size, batch_size=args.batch_size, seed=args.seed)

@@ -65,9 +65,11 @@ def load_images(
         ['daisy', 'dandelion', 'rose', 'sunflower', 'tulip']
     """
     _check_shares(validation_split, test_split)
+    if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
+        raise ValueError(f"Received batch_size={batch_size!r}. Expected a whole number, 1 or more.")
     name = os.fspath(source)
     folder = Path(name).expanduser()
-    size = _as_size(image_size or BUNDLED_SETS.get(name, 224))
+    size = _as_size(BUNDLED_SETS.get(name, 224) if image_size is None else image_size)
     if folder.is_dir():
         parts, class_names = read_folder(folder, size)
     elif name in BUNDLED_SETS:
@@ -133,12 +135,17 @@ def check_image_data(data) -> None:
                 f"The {part} dataset has elements {spec}. Expected batches (images, labels) with images of "
                 "shape (batch, height, width, 3) and integer labels of shape (batch,)."
             )
+        if None in spec[0].shape[1:]:
+            raise ValueError(
+                f"The {part} dataset has images of unknown size {tuple(spec[0].shape[1:])}. Expected one size for all: "
+                "resize them, with `dataset.map`, before they are put into batches."
+            )
 
 
 def check_pixels(images) -> None:
     """Raise ValueError when a batch looks as if its pixels had been scaled already: the most common silent mistake."""
     images = np.asarray(images)
-    if images.dtype != np.uint8 and (images.max() <= 1.0 or images.min() < 0.0):
+    if images.dtype != np.uint8 and (0.0 < images.max() <= 1.0 or images.min() < 0.0):
         raise ValueError(
             f"Pixels run from {images.min():.3g} to {images.max():.3g}. Expected 0 to 255: the scaling that "
             "the base needs is inside the model, so do not divide by 255 or call preprocess_input."
@@ -146,7 +153,7 @@ def check_pixels(images) -> None:
 
 
 def _as_size(image_size) -> tuple[int, int]:
-    size = (image_size, image_size) if isinstance(image_size, int) else tuple(image_size)
+    size = tuple(image_size) if isinstance(image_size, list | tuple) else (image_size, image_size)
     if len(size) != 2 or not all(isinstance(side, int | np.integer) and side > 0 for side in size):
         raise ValueError(f"Received image_size={image_size!r}. Expected pixels, as in 224 or (224, 224).")
     return int(size[0]), int(size[1])

@@ -53,29 +53,34 @@ def split_model(model: keras.Model) -> Split:
         ValueError: the layers around the base are not a plain chain.
     """
     base = find_base_model(model)
-    chain = run_order(model)
-    if any(len(node.input_tensors) > 1 or len(node.outputs) > 1 for node in chain):
-        raise ValueError(f"Expected a plain chain of layers around the base {base.name!r} in {model.name!r}.")
-    place = [node.operation for node in chain].index(base)
-    scaled_image, features = chain[place].input_tensors[0], chain[place].outputs[0]
-    front = keras.Model(model.inputs, scaled_image, name="front")
+    calls = run_order(model)
+    place = [node.operation for node in calls].index(base)
+    if any(len(node.input_tensors) != 1 or len(node.outputs) != 1 for node in calls[place:]):
+        raise ValueError(f"Expected a plain chain of layers from the base {base.name!r} to the end of {model.name!r}.")
+    scaled_image, features = calls[place].input_tensors[0], calls[place].outputs[0]
+    front = keras.Model(model.inputs[0], scaled_image, name="front")
 
     nodes = run_order(base)
     first = next((number for number, node in enumerate(nodes) if has_trainable_weights(node.operation)), len(nodes))
     if first == len(nodes):  # the whole base is frozen: go on into the head, as far as training changes nothing
-        for node in chain[place + 1 :]:
+        for node in calls[place + 1 :]:
             if has_trainable_weights(node.operation) or acts_differently_in_training(node.operation):
                 break
             features = node.outputs[0]
         lower = keras.Model(scaled_image, features, name="lower")
-        return Split(front, lower, keras.Model(features, model.output, name="upper"), first)
+        return Split(front, lower, keras.Model(features, model.outputs[0], name="upper"), first)
     depth, tensors = _cheapest_place(nodes, first)
-    lower = keras.Model(base.inputs, tensors, name="lower")
-    head = keras.Model(features, model.output, name="head")
-    inputs = [keras.Input(tensor.shape[1:], dtype=tensor.dtype) for tensor in tensors]
-    top = keras.Model(tensors, base.output, name="top")
-    upper = keras.Model(inputs, head(top(inputs if len(inputs) > 1 else inputs[0])), name="upper")
+    lower = keras.Model(base.inputs[0], tensors, name="lower")
+    head = keras.Model(features, model.outputs[0], name="head")
+    top = keras.Model(single(tensors), base.outputs[0], name="top")
+    inputs = single([keras.Input(tensor.shape[1:], dtype=tensor.dtype) for tensor in tensors])
+    upper = keras.Model(inputs, head(top(inputs)), name="upper")
     return Split(front, lower, upper, depth)
+
+
+def single(tensors: list):
+    """The tensor itself where there is only one: Keras wants the structure that a model was built with."""
+    return tensors if len(tensors) > 1 else tensors[0]
 
 
 def _cheapest_place(nodes: list, first: int) -> tuple[int, list]:
@@ -181,7 +186,7 @@ def run_batch(split: Split, images, augment: bool, batch_size: int) -> list[np.n
 
 def predict_padded(model: keras.Model, images, batch_size: int):
     """`predict_on_batch`, filling up a smaller last batch, since Keras compiles a model anew for another shape."""
-    missing = batch_size - len(images)
-    if missing > 0:
-        images = keras.ops.concatenate([images, keras.ops.repeat(images[-1:], missing, axis=0)])
-    return keras.tree.map_structure(lambda array: array[: batch_size - max(missing, 0)], model.predict_on_batch(images))
+    count = len(images)
+    if count < batch_size:
+        images = keras.ops.concatenate([images, keras.ops.repeat(images[-1:], batch_size - count, axis=0)])
+    return keras.tree.map_structure(lambda array: array[:count], model.predict_on_batch(images))

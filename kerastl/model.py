@@ -83,11 +83,11 @@ def _build_base(entry: Base, image_shape, weights, builder_arguments) -> keras.M
         builder_arguments, file, weights = wanted, bundled_folder() / bundled.file, None
     elif weights not in (None, "imagenet"):
         file, weights = Path(os.fspath(weights)).expanduser(), None
-        if not file.is_file():
-            raise FileNotFoundError(
-                f"There is no file of weights {str(file)!r}. Expected 'imagenet', "
-                f"{', '.join(map(repr, BUNDLED_WEIGHTS))}, None, or a file."
-            )
+    if file and not file.is_file():
+        raise FileNotFoundError(
+            f"There is no file of weights {str(file)!r}. Expected 'imagenet', {', '.join(map(repr, BUNDLED_WEIGHTS))}, "
+            "None, or a file."
+        )
     try:
         model = entry.builder(include_top=False, weights=weights, input_shape=image_shape, **builder_arguments)
     except (TypeError, ValueError):

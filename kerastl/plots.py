@@ -74,6 +74,9 @@ def plot_images(dataset, class_names: Sequence[str], *, evaluation=None, count: 
     import matplotlib.pyplot as plt
 
     pairs = [(image, int(label)) for images, labels in dataset for image, label in zip(images, labels, strict=True)]
+    if not pairs or (evaluation is not None and len(evaluation.labels) != len(pairs)):
+        counted = "" if evaluation is None else f" The evaluation has {len(evaluation.labels)}."
+        raise ValueError(f"The dataset has {len(pairs)} images.{counted} Expected the dataset that was evaluated.")
     chosen = np.unique(np.linspace(0, len(pairs) - 1, count).round().astype(int))
     columns = min(5, len(chosen))
     rows = -(-len(chosen) // columns)

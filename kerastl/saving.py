@@ -10,6 +10,7 @@ from typing import NamedTuple
 import keras
 import numpy as np
 
+from kerastl.data import check_pixels
 from kerastl.sources import read_image
 
 _CLASS_NAMES_FILE = "class_names.json"  # a further member of the .keras archive; Keras leaves it alone (fact 6)
@@ -120,6 +121,7 @@ def predict(model, image, *, class_names: Sequence[str] | None = None, top: int 
     _check_class_names(list(class_names), model)
     height, width = model.input_shape[1:3]
     pixels = image if isinstance(image, np.ndarray) else read_image(image, (height, width))
+    check_pixels(pixels)
     if pixels.shape != (height, width, 3):
         raise ValueError(f"Received an array of shape {pixels.shape}. Expected {(height, width, 3)}.")
     probabilities = model.predict_on_batch(pixels[None].astype("float32"))[0]

@@ -37,6 +37,8 @@ def read_image(path, image_size: tuple[int, int]) -> np.ndarray:
 def _resize(image, size: tuple[int, int]) -> np.ndarray:
     from PIL import Image
 
+    if image.mode.startswith("I"):  # 16 bits a pixel: Pillow would cut off all that is above 255
+        image = Image.fromarray((np.asarray(image) // 256).astype(np.uint8))
     return np.asarray(image.convert("RGB").resize(size[::-1], Image.Resampling.BILINEAR, reducing_gap=2.0))
 
 
@@ -47,7 +49,12 @@ def _folders(folder: Path) -> list[Path]:
 def read_folder(folder: Path, size) -> tuple[dict, list[str]]:
     """{part: (images, labels)} and the class names of a folder."""
     names = {entry.name: entry for entry in _folders(folder)}
-    found = {part: names[alias] for part, aliases in PART_NAMES.items() for alias in aliases if alias in names}
+    found = {
+        part: names[alias]
+        for part, aliases in PART_NAMES.items()
+        for alias in aliases
+        if alias in names and _folders(names[alias])  # a class may be called "train", too: it holds files, no folders
+    }
     if "train" not in found:
         found = {"train": folder}
     classes = [entry.name for entry in _folders(found["train"])]
@@ -104,19 +111,27 @@ def read_tfds(name: str, size) -> tuple[dict, list[str]]:
     import tensorflow_datasets as tfds
     from PIL import Image
 
-    known = tfds.list_builders(with_community_datasets=False)
-    if name.split("/")[0].split(":")[0] not in known:
+    try:
+        builder = tfds.builder(name)
+    except (tfds.core.DatasetNotFoundError, AssertionError, ValueError) as error:
+        known = [*BUNDLED_SETS, *tfds.list_builders(with_community_datasets=False)]
+        near = suggest(name.split("/")[0].split(":")[0], known)
         raise ValueError(
-            f"Unknown images: {name!r}. Expected a folder, a bundled set ({', '.join(BUNDLED_SETS)}) or the "
-            f"name of a TensorFlow Datasets set. {suggest(name, [*BUNDLED_SETS, *known])[:200]}"
-        )
-    builder = tfds.builder(name)
-    features = builder.info.features
-    keys = builder.info.supervised_keys
-    if not keys or len(keys) != 2 or not hasattr(features[keys[1]], "names"):
+            f"Unknown images: {name!r}. Expected a folder, a bundled set ({', '.join(BUNDLED_SETS)}) or the name of a "
+            f"TensorFlow Datasets set. {near if near.startswith('Did') else ''}".rstrip()
+        ) from error
+    features, keys = builder.info.features, builder.info.supervised_keys
+    if not (
+        keys
+        and len(keys) == 2
+        and isinstance(features[keys[0]], tfds.features.Image)
+        and isinstance(features[keys[1]], tfds.features.ClassLabel)
+    ):
         raise ValueError(f"TensorFlow Datasets' {name!r} is not an image classification set.")
     try:
         builder.download_and_prepare()
+    except ImportError:
+        raise
     except Exception as error:  # TFDS raises whatever its many download paths raise
         raise ConnectionError(
             f"Could not download {name!r} with TensorFlow Datasets ({type(error).__name__}: {error}). Check the "

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 
 import keras
 
-from kerastl.features import keep_source, split_model, stream_source
+from kerastl.features import keep_source, single, split_model, stream_source
 from kerastl.freezing import unfreeze_all
 from kerastl.graph import find_base_model, is_batch_norm, leaf_layers
 from kerastl.progress import Progress
@@ -120,9 +120,8 @@ def train_from_scratch(
     """
     _check_data(model, data)
     steps = epochs * max(int(data.train.cardinality()), 1)
-    momentum = min(
-        0.99, max(0.5, 1 - 20 / max(steps, 1))
-    )  # the statistics look back over the last twentieth of the run
+    look_back = 20 / max(steps, 1)  # the statistics follow the last twentieth of the run
+    momentum = min(0.99, max(0.5, 1 - look_back))
     for layer in leaf_layers(unfreeze_all(model)):
         if is_batch_norm(layer):
             layer.momentum = min(layer.momentum, momentum)
@@ -171,7 +170,7 @@ def _train_epoch(upper, batches: Iterator, class_weight, hooks, progress) -> dic
     for step, (tensors, labels) in enumerate(batches):
         hooks.on_train_batch_begin(step)
         upper.reset_metrics()  # figures of this batch alone, on every version of Keras
-        logs = upper.train_on_batch(tensors, labels, class_weight=class_weight, return_dict=True)
+        logs = upper.train_on_batch(single(tensors), labels, class_weight=class_weight, return_dict=True)
         hooks.on_train_batch_end(step, logs)
         _add(totals, logs, len(labels))
         images += len(labels)
@@ -183,7 +182,7 @@ def _measure(upper, batches: Iterator) -> dict[str, float]:
     totals, images = {}, 0
     for tensors, labels in batches:
         upper.reset_metrics()
-        _add(totals, upper.test_on_batch(tensors, labels, return_dict=True), len(labels))
+        _add(totals, upper.test_on_batch(single(tensors), labels, return_dict=True), len(labels))
         images += len(labels)
     return {name: total / images for name, total in totals.items()}
 

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+import urllib3
 from PIL import Image
 
 import kerastl as tl
@@ -436,7 +437,8 @@ def test_a_real_tensorflow_datasets_set_loads_by_its_name(real_set, picture_fold
     assert all(labels_fit_images(part) for part in data[:3])
 
 
-def test_a_download_without_a_network_is_a_connection_error(tfds):
+def test_a_download_without_a_network_is_a_connection_error(tfds, no_network, monkeypatch):
+    monkeypatch.setattr(urllib3.util.retry.Retry, "_sleep_backoff", lambda self: None)  # TFDS tries for minutes
     with pytest.raises(
         ConnectionError, match=r"Could not download 'tf_flowers'.*Check the connection.*drawn_flowers"
     ) as caught:

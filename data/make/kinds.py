@@ -6,13 +6,7 @@ import numpy as np
 
 from flower import HSV, Flower
 
-CLASS_NAMES = (
-    "daisy",
-    "dandelion",
-    "rose",
-    "sunflower",
-    "tulip",
-)  # the same five as in TensorFlow Datasets' tf_flowers
+CLASS_NAMES = ("daisy", "dandelion", "rose", "sunflower", "tulip")  # the kinds of tf_flowers
 NUM_SPECIES = 64
 SPECIES_SEED = 20260
 

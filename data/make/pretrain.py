@@ -109,15 +109,11 @@ def train(pictures, labels, held_out, work: Path, epochs: int, small_epochs: int
     done = sorted(work.glob("epoch_*.keras"))
     steps = math.ceil(len(pictures) / BATCH_SIZE)
     warm_up = steps // 2
-    model = (
-        keras.models.load_model(done[-1])
-        if done
-        else build(
-            keras.optimizers.schedules.CosineDecay(
-                1e-4, epochs * steps - warm_up, warmup_target=2e-3, warmup_steps=warm_up
-            )
-        )
+    rate = keras.optimizers.schedules.CosineDecay(
+        1e-4, epochs * steps - warm_up, warmup_target=2e-3, warmup_steps=warm_up
     )
+    model = keras.models.load_model(done[-1]) if done else build(rate)
+    model.optimizer.learning_rate = rate  # a shorter run's checkpoint may go on for more epochs
     for epoch in range(len(done), epochs):
         size = SMALL_SIZE if epoch < small_epochs else SIZE
         model.fit(
@@ -125,6 +121,7 @@ def train(pictures, labels, held_out, work: Path, epochs: int, small_epochs: int
             initial_epoch=epoch,
             epochs=epoch + 1,
             validation_data=held_out,
+            shuffle=False,
             verbose=1 if sys.stdout.isatty() else 2,
         )
         unfinished = work / "unfinished.keras"
