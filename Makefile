@@ -14,6 +14,7 @@ test: $(READY)  ## run the tests
 
 lint: $(READY)  ## check the style
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
 
 wheel: $(READY)  ## build dist/kerastl-*.whl, with the bundled data inside
 	$(BIN)/python -m build --wheel --no-isolation

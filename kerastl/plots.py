@@ -98,7 +98,7 @@ def plot_images(dataset, class_names: Sequence[str], *, evaluation=None, count: 
             said = evaluation.predictions[number]
             wrong = said != label
             title = f"{class_names[said]} {evaluation.probabilities[number, said]:.2f}"
-            title += f"\nnot {class_names[label]}" if wrong else "\n"
+            title = f"{title}\nnot {class_names[label]}" if wrong else f"\n{title}"
         axes.set_title(title, fontsize=9, **({"color": RED} if wrong else {}))
     return figure
 

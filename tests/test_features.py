@@ -132,9 +132,7 @@ def test_a_model_with_two_ways_around_the_base_is_an_error(make_toy):
     pooled = keras.layers.GlobalAveragePooling2D()
     both = keras.layers.Concatenate()([pooled(base(image)), keras.layers.GlobalMaxPooling2D()(image)])
     model = keras.Model(image, keras.layers.Dense(3, activation="softmax")(both), name="two_ways")
-    with pytest.raises(
-        ValueError, match="Expected a plain chain of layers from the base 'toy' to the end"
-    ):
+    with pytest.raises(ValueError, match="Expected a plain chain of layers from the base 'toy' to the end"):
         split_model(model)
 
 
