@@ -63,7 +63,8 @@ def test_the_tables_are_the_measured_ones(tmp_path):
     for name in ("README.md", "data/README.md", "data/measured.json"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         shutil.copy(ROOT / name, tmp_path / name)
-    shutil.copytree(ROOT / "data/make", tmp_path / "data/make")
+    for name in ("data/make", "data/garden"):
+        shutil.copytree(ROOT / name, tmp_path / name)
     program = tmp_path / "data/make/measure.py"
     subprocess.run([sys.executable, program, "--tables"], check=True, capture_output=True)
     for name in ("README.md", "data/README.md"):

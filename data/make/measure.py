@@ -10,6 +10,7 @@ pictures choose nothing. Every finished run is kept in data/measured.json: stop 
 """
 
 import argparse
+import hashlib
 import json
 import os
 import re
@@ -26,7 +27,7 @@ from kerastl.sources import read_folder
 
 DATA = Path(__file__).parent.parent
 SEEDS = range(5)
-EPOCHS = {100: 20, 20: 80}  # training pictures a class: epochs; about 320 steps in both
+EPOCHS = {100: 60, 20: 240}  # training pictures a class: epochs; 960 steps in both, so that scratch can learn, too
 LAYERS = 30
 SCRATCH_RATES = (3e-4, 1e-3, 3e-3)
 
@@ -161,16 +162,34 @@ def write_tables(runs: dict) -> None:
             continue  # a row is written when it is complete
         cells = [mean_and_interval(runs[f"{name}, {per_class}"]) for name in names]
         flowers.append(f"| {per_class} | {' | '.join(cells)} |")
-    probes = ["", "| linear probe on | the bundled base | random weights |", "|---|---|---|"]
+    if len(flowers) == 2:
+        flowers = []
+    probes = ["| linear probe on | the bundled base | random weights |", "|---|---|---|"]
     for name in runs:
         if name.startswith("probe of garden, "):
             task = name.removeprefix("probe of garden, ")
             random = mean_and_interval(runs[f"probe of random weights, {task}"])
             probes.append(f"| {task} | {mean_and_interval(runs[name])} | {random} |")
     mark = "<!-- measured: written by data/make/measure.py -->"
-    for readme, lines in ((DATA.parent / "README.md", flowers), (DATA / "README.md", flowers + probes)):
-        table = "\n".join([mark, *lines, mark])
-        readme.write_text(re.sub(rf"{mark}.*?{mark}", table, readme.read_text(), flags=re.DOTALL))
+    replace_between(mark, DATA.parent / "README.md", [*flowers, "", *probes])
+    replace_between(mark, DATA / "README.md", [*flowers, "", *probes])
+    record = json.loads((DATA / "garden" / "training.json").read_text())
+    facts = [f"| {name.replace('_', ' ')} | {value} |" for name, value in record.items()]
+    sums = [
+        f"| SHA-256 of `{file.name}` | `{hashlib.sha256(file.read_bytes()).hexdigest()}` |"
+        for file in sorted((DATA / "garden").glob("*.[hn]*"))
+    ]
+    replace_between(
+        "<!-- the base: written by data/make/measure.py -->",
+        DATA / "README.md",
+        ["| the pre-training run | |", "|---|---|", *facts, *sums],
+    )
+
+
+def replace_between(mark: str, file: Path, lines: list[str]) -> None:
+    """Put lines between the two places of a file where the mark stands."""
+    text = "\n".join([mark, *lines, mark])
+    file.write_text(re.sub(rf"{mark}.*?{mark}", text, file.read_text(), flags=re.DOTALL))
 
 
 def main() -> None:
