@@ -120,8 +120,7 @@ def train_from_scratch(
     """
     _check_data(model, data)
     steps = epochs * max(int(data.train.cardinality()), 1)
-    look_back = 20 / max(steps, 1)  # the statistics follow the last twentieth of the run
-    momentum = min(0.99, max(0.5, 1 - look_back))
+    momentum = min(0.99, max(0.5, 1 - 10 / steps))  # the statistics look back over about a tenth of the run
     for layer in leaf_layers(unfreeze_all(model)):
         if is_batch_norm(layer):
             layer.momentum = min(layer.momentum, momentum)

@@ -217,8 +217,10 @@ def test_training_from_scratch_settles_batch_norms_in_few_steps(make_toy, data):
     base = find_base_model(model)
     below = keras.Model(base.input, base.get_layer("conv1").output)
     out = np.asarray(below(pixels / 127.5 - 1))
-    np.testing.assert_allclose(base.get_layer("bn1").moving_mean, out.mean(axis=(0, 1, 2)), atol=0.05)
-    np.testing.assert_allclose(base.get_layer("bn1").moving_variance, out.var(axis=(0, 1, 2)), rtol=0.4)
+    norm, mean, variance = base.get_layer("bn1"), out.mean(axis=(0, 1, 2)), out.var(axis=(0, 1, 2))
+    # the last small batches leave some noise; Keras's 0.999 would leave 97 % of the way from the start, 0 and 1
+    assert np.linalg.norm(norm.moving_mean - mean) < 0.3 * np.linalg.norm(mean)
+    assert np.linalg.norm(norm.moving_variance - variance) < 0.3 * np.linalg.norm(1 - variance)
 
 
 def test_class_weights_change_what_is_learned(make_toy, ordered_data):
