@@ -151,7 +151,7 @@ def _train(model, data, phase, epochs, learning_rate, views, class_weight, callb
         progress.expect(epochs * training.images)
         for epoch in range(epochs):
             hooks.on_epoch_begin(epoch)
-            rate = float(optimizer.learning_rate)
+            rate = float(keras.ops.convert_to_numpy(optimizer.learning_rate))
             logs = _train_epoch(split.upper, training.epoch(), class_weight, hooks, progress)
             logs |= {f"val_{name}": value for name, value in _measure(split.upper, validation.epoch()).items()}
             logs["learning_rate"] = rate  # at the beginning of the epoch
