@@ -44,13 +44,13 @@ def split_model(model: keras.Model) -> Split:
     inference on every path.
 
     Args:
-        model: any functional or Sequential model that calls one base as a layer in an otherwise plain chain.
+        model: any functional or Sequential model that calls one base as a layer and goes on from it in a plain chain.
 
     Returns:
         `Split(front, lower, upper, depth)`.
 
     Raises:
-        ValueError: the layers around the base are not a plain chain.
+        ValueError: what follows the base is not a plain chain.
     """
     base = find_base_model(model)
     calls = run_order(model)
