@@ -4,6 +4,7 @@ The frontier is the set of tensors (usually one) at or below the first trainable
 image passes. Below it nothing is learned, so an image gives the same values there in every epoch.
 """
 
+import math
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
@@ -22,7 +23,9 @@ from kerastl.graph import (
     work,
 )
 from kerastl.progress import Progress
+from kerastl.storage import find_room
 
+FRESH = "fresh"
 WORK_TO_REPEAT = 0.15  # share of the frozen part's work that may be repeated in each epoch to keep fewer bytes
 
 
@@ -108,11 +111,11 @@ class Source(NamedTuple):
 
     epoch: Callable[[], Iterator]  # gives one epoch of batches (frontier's tensors, labels)
     steps: int  # batches in an epoch
-    images: int  # images in an epoch
+    images: int  # images in an epoch; of a streamed dataset, at most
 
 
 class Kept(NamedTuple):
-    """The frozen part's output for every image of a dataset, in memory."""
+    """The frozen part's output for every image of a dataset."""
 
     tensors: list[np.ndarray]  # one array (views, images, ...) for each tensor of the frontier, float32
     labels: np.ndarray  # (images,), integers
@@ -128,28 +131,46 @@ class Kept(NamedTuple):
         for start in range(0, images, self.batch_size):
             index = order[start : start + self.batch_size]
             view = np.random.randint(views, size=len(index)) if views > 1 else 0
-            yield [tensor[view, index] for tensor in self.tensors], self.labels[index]
+            yield [np.asarray(tensor[view, index]) for tensor in self.tensors], self.labels[index]
 
 
-def keep_source(split: Split, dataset, views: int, shuffle: bool, verbose: int, label: str) -> Source:
-    """Run the frozen part once and draw every epoch from what was kept."""
-    kept = run_frozen(split, dataset, views, verbose, label)
-    images = len(kept.labels)
-    return Source(lambda: kept.draw_epoch(shuffle), -(-images // kept.batch_size), images)
+def make_source(split: Split, dataset, views, shuffle: bool, verbose: int, label: str) -> Source:
+    """Batches for the upper part: drawn from what is kept, or streamed if that is wanted or there is no room to keep.
+
+    Args:
+        split, dataset, views, verbose, label: as for `run_frozen`; `views` may also be "fresh".
+        shuffle: draw what is kept in a new order in each epoch.
+    """
+    if views != FRESH and (split.depth or not shuffle):
+        kept = run_frozen(split, dataset, views, verbose, label)
+        if kept:
+            images = len(kept.labels)
+            return Source(lambda: kept.draw_epoch(shuffle), -(-images // kept.batch_size), images)
+        if verbose:
+            print(f"{label}: no room to keep the frozen part's outputs, so it runs in every epoch")
+    return stream_source(split, dataset, augment=views != 0)
 
 
 def stream_source(split: Split, dataset, augment: bool) -> Source:
     """Run the frozen part anew in each epoch, in the order that the dataset gives."""
-    sizes = [len(labels) for _, labels in dataset]
 
     def epoch() -> Iterator[tuple[list[np.ndarray], np.ndarray]]:
+        batch_size = 0
         for images, labels in dataset:
-            yield run_batch(split, images, augment, sizes[0]), np.asarray(labels)
+            batch_size = batch_size or len(labels)
+            yield run_batch(split, images, augment, batch_size), np.asarray(labels)
 
-    return Source(epoch, len(sizes), sum(sizes))
+    batches, batch_size = measure_dataset(dataset)
+    return Source(epoch, batches, batches * batch_size)
 
 
-def run_frozen(split: Split, dataset, views: int = 0, verbose: int = 1, label: str = "reading images") -> Kept:
+def measure_dataset(dataset) -> tuple[int, int]:
+    """How many batches a dataset has, and how many images the first one. Walks over it if it does not know."""
+    batches = int(dataset.cardinality())
+    return batches if batches > 0 else sum(1 for _ in dataset), len(next(iter(dataset))[1])
+
+
+def run_frozen(split: Split, dataset, views: int = 0, verbose: int = 1, label: str = "reading images") -> Kept | None:
     """Run the frozen part over a dataset once, or once for each augmented view, and keep the result.
 
     Args:
@@ -160,21 +181,32 @@ def run_frozen(split: Split, dataset, views: int = 0, verbose: int = 1, label: s
         label: what the progress bar calls the pass.
 
     Returns:
-        `Kept(tensors, labels, batch_size)`.
+        `Kept(tensors, labels, batch_size)`, in memory or in a temporary file; None where there is room in neither.
+
+    Raises:
+        ValueError, OSError: as `find_room` does.
     """
-    rows, labels = [[] for _ in range(max(views, 1))], []
+    batches, batch_size = measure_dataset(dataset)
+    rows, most = max(views, 1), batches * batch_size
+    shapes = [(rows, most, *output.shape[1:]) for output in split.lower.outputs]
+    room = find_room(shapes, least=4 * sum(math.prod(shape[2:]) for shape in shapes) * batch_size)
+    if room is None:
+        return None
+    labels = []
     with Progress(label, verbose) as progress:
+        progress.expect(rows * most)
+        progress.advance(0, room.place)
+        start = 0
         for images, batch_labels in dataset:
+            end = start + len(batch_labels)
+            for view in range(rows):
+                tensors = run_batch(split, images, views > 0, batch_size)
+                for array, tensor in zip(room.arrays, tensors, strict=True):
+                    array[view, start:end] = tensor
+                progress.advance(end - start)
             labels.append(np.asarray(batch_labels))
-            progress.expect(max(int(dataset.cardinality()), 0) * len(labels[0]) * len(rows))
-            for view in rows:
-                view.append(run_batch(split, images, augment=views > 0, batch_size=len(labels[0])))
-                progress.advance(len(labels[-1]))
-    tensors = [
-        np.stack([np.concatenate([batch[number] for batch in view]) for view in rows])
-        for number in range(len(split.lower.outputs))
-    ]
-    return Kept(tensors, np.concatenate(labels), len(labels[0]))
+            start = end
+    return Kept([array[:, :start] for array in room.arrays], np.concatenate(labels), batch_size)
 
 
 def run_batch(split: Split, images, augment: bool, batch_size: int) -> list[np.ndarray]:

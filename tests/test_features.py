@@ -6,7 +6,7 @@ import pytest
 
 import kerastl as tl
 from kerastl.data import make_dataset
-from kerastl.features import keep_source, predict_padded, run_batch, run_frozen, split_model, stream_source
+from kerastl.features import make_source, predict_padded, run_batch, run_frozen, split_model, stream_source
 from kerastl.graph import find_base_model
 
 ARCHITECTURES = {  # name: (smallest legal image, whether one tensor is enough to go on from a frontier in the middle)
@@ -195,9 +195,9 @@ def test_an_epoch_is_drawn_by_numpys_generator_with_labels_beside(toy, ordered_d
 
 def test_streaming_gives_the_same_as_keeping(toy, ordered_data):
     split = split_model(toy)
-    kept = keep_source(split, ordered_data.train, 0, shuffle=False, verbose=0, label="")
+    kept = make_source(split, ordered_data.train, 0, shuffle=False, verbose=0, label="")
     streamed = stream_source(split, ordered_data.train, augment=False)
-    assert (kept.steps, kept.images) == (streamed.steps, streamed.images) == (3, 24)
+    assert (kept.steps, kept.images, streamed.steps) == (3, 24, 3)
     for (kept_tensors, kept_labels), (tensors, labels) in zip(kept.epoch(), streamed.epoch(), strict=True):
         assert np.array_equal(kept_tensors[0], tensors[0])
         assert np.array_equal(kept_labels, labels)

@@ -1,0 +1,86 @@
+"""Room for kept activations: in memory if they fit the budget, else in a temporary file, else none."""
+
+import math
+import os
+import shutil
+import tempfile
+from typing import NamedTuple
+
+import numpy as np
+
+MEMORY_VARIABLE = "KERASTL_MEMORY_MB"
+FREE_SHARE = 0.5  # of the free memory, where no budget is set
+
+
+class Room(NamedTuple):
+    """Arrays to be filled, float32, and where they are."""
+
+    arrays: list[np.ndarray]
+    place: str  # as "34 MB in memory"
+
+
+def find_room(shapes: list[tuple[int, ...]], least: int) -> Room | None:
+    """Make arrays of these shapes.
+
+    The file has no name: the system removes it with the last array that uses it, also after a crash.
+
+    Args:
+        shapes: of the arrays wanted.
+        least: bytes that have to be in memory at once in any case.
+
+    Returns:
+        `Room(arrays, place)`, or None where there is neither memory nor disk enough.
+
+    Raises:
+        ValueError: the budget is no number, or below `least`.
+        OSError: no temporary file can be written.
+    """
+    counts = [math.prod(shape) for shape in shapes]
+    needed = 4 * sum(counts)
+    budget = memory_budget()
+    if budget < least:
+        raise ValueError(
+            f"The memory budget is {size_text(budget)}. Expected at least {size_text(least)}, what one batch needs: "
+            f"use smaller batches, or set {MEMORY_VARIABLE} higher."
+        )
+    if needed <= budget:
+        return Room([np.empty(shape, np.float32) for shape in shapes], f"{size_text(needed)} in memory")
+    try:
+        folder = tempfile.gettempdir()
+        if needed > 0.9 * shutil.disk_usage(folder).free:
+            return None
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.truncate(needed)
+            ends = np.cumsum([0, *counts])
+            flat = np.memmap(file, np.float32, "r+", shape=(int(ends[-1]),))
+    except OSError as error:
+        raise OSError(
+            f"{size_text(needed)} are over the memory budget of {size_text(budget)}, and no temporary file can be "
+            f"written ({error}). Set TMPDIR to a folder with room, or set {MEMORY_VARIABLE} higher."
+        ) from error
+    arrays = [flat[start:end].reshape(shape) for start, end, shape in zip(ends, ends[1:], shapes, strict=False)]
+    return Room(arrays, f"{size_text(needed)} in a temporary file")
+
+
+def memory_budget() -> float:
+    """Bytes that kept activations may take: what KERASTL_MEMORY_MB says, else half of the memory that is free now."""
+    wanted = os.environ.get(MEMORY_VARIABLE)
+    if wanted is None:
+        import psutil
+
+        return FREE_SHARE * psutil.virtual_memory().available
+    try:
+        megabytes = float(wanted)
+    except ValueError:
+        megabytes = -1.0
+    if not megabytes >= 0:
+        raise ValueError(f"Received {MEMORY_VARIABLE}={wanted!r}. Expected a number of megabytes, such as 2000.")
+    return megabytes * 1e6
+
+
+def size_text(size: float) -> str:
+    """Bytes for people: "34 MB", "2.1 GB"."""
+    for unit, scale in (("GB", 1e9), ("MB", 1e6)):
+        if size >= scale:
+            return f"{size / scale:.3g} {unit}"
+    return f"{size / 1e3:.3g} kB"

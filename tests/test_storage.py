@@ -1,0 +1,143 @@
+"""Where kept activations go: memory, a temporary file without a name, or nowhere; and that it changes no weight."""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+
+import keras
+import numpy as np
+import psutil
+import pytest
+
+import kerastl as tl
+from kerastl.storage import FREE_SHARE, MEMORY_VARIABLE, find_room, memory_budget, size_text
+
+
+@pytest.fixture
+def budget(monkeypatch):
+    """A function that sets the memory budget, in bytes."""
+    return lambda size: monkeypatch.setenv(MEMORY_VARIABLE, str(size / 1e6))
+
+
+@pytest.fixture
+def full_disk(monkeypatch):
+    usage = shutil.disk_usage(tempfile.gettempdir())._replace(free=0)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
+
+
+def test_what_fits_the_budget_lies_in_memory(budget):
+    budget(4 * (6 + 5))
+    room = find_room([(2, 3), (5,)], least=0)
+    assert [array.shape for array in room.arrays] == [(2, 3), (5,)]
+    assert not any(isinstance(array, np.memmap) for array in room.arrays)
+    assert room.place == "0.044 kB in memory"
+
+
+def test_what_does_not_fit_lies_in_a_file_without_a_name(budget, tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    budget(4 * (6 + 5) - 1)
+    room = find_room([(2, 3), (5,)], least=0)
+    assert all(isinstance(array, np.memmap) for array in room.arrays)
+    room.arrays[0][:], room.arrays[1][:] = 1.5, 2.5
+    assert room.arrays[0].tolist() == [[1.5] * 3] * 2
+    assert room.arrays[1].tolist() == [2.5] * 5
+    assert list(tmp_path.iterdir()) == []  # nothing to be left behind
+
+
+def test_without_room_on_disk_there_is_none(budget, full_disk):
+    budget(0)
+    assert find_room([(2, 3)], least=0) is None
+
+
+def test_the_budget_is_a_share_of_the_free_memory_unless_set(monkeypatch):
+    monkeypatch.delenv(MEMORY_VARIABLE, raising=False)
+    assert memory_budget() == pytest.approx(FREE_SHARE * psutil.virtual_memory().available, rel=0.2)
+    monkeypatch.setenv(MEMORY_VARIABLE, "12.5")
+    assert memory_budget() == 12.5e6
+
+
+@pytest.mark.parametrize("wanted", ["-1", "much", "nan", ""])
+def test_an_impossible_budget_is_an_error(monkeypatch, wanted):
+    monkeypatch.setenv(MEMORY_VARIABLE, wanted)
+    with pytest.raises(ValueError, match=f"Received {MEMORY_VARIABLE}={wanted!r}. Expected a number of megabytes"):
+        memory_budget()
+
+
+def test_a_budget_below_one_batch_is_an_error(budget, toy, data):
+    budget(100)
+    with pytest.raises(
+        ValueError, match=r"budget is 0\.1 kB. Expected at least 0\.576 kB, what one batch needs"
+    ):
+        tl.train_head(toy, data, epochs=1, verbose=0)
+
+
+def test_an_unwritable_temporary_folder_is_an_error(budget, monkeypatch):
+    def refuse(*_, **__):
+        raise PermissionError(13, "Permission denied")
+
+    budget(0)
+    monkeypatch.setattr(tempfile, "TemporaryFile", refuse)
+    with pytest.raises(OSError, match=r"no temporary file can be written .*Permission denied.*Set TMPDIR"):
+        find_room([(2, 3)], least=0)
+
+
+@pytest.mark.parametrize(("size", "text"), [(500, "0.5 kB"), (34.4e6, "34.4 MB"), (2.1e9, "2.1 GB")])
+def test_sizes_are_written_for_people(size, text):
+    assert size_text(size) == text
+
+
+def test_memory_file_and_stream_train_to_the_same_weights(make_toy, settle, ordered_data, arrays, budget, request):
+    def train(verbose=0):
+        keras.utils.set_random_seed(3)
+        np.random.seed(3)
+        model = settle(make_toy(), arrays["train"][0])
+        tl.unfreeze_top(model, "conv4")
+        tl.fine_tune(model, ordered_data, epochs=1, learning_rate=0.01, verbose=verbose)
+        return model.get_weights()
+
+    in_memory = train()
+    budget(9 * 8 * 8 * 12 * 4)  # one batch, no more
+    in_file = train()
+    request.getfixturevalue("full_disk")
+    shuffle = np.random.permutation
+    np.random.permutation = np.arange  # the stream keeps the dataset's order; so must the others, to be compared
+    try:
+        streamed = train()
+        budget(1e9)
+        in_order = train()
+    finally:
+        np.random.permutation = shuffle
+    for one, other in zip(in_memory, in_file, strict=True):
+        assert np.array_equal(one, other)
+    for one, other in zip(in_order, streamed, strict=True):
+        assert np.array_equal(one, other)
+
+
+def test_the_place_and_the_stream_are_said(toy, data, budget, capsys, request):
+    tl.train_head(toy, data, epochs=1)
+    assert "1.73 kB in memory" in capsys.readouterr().out
+    budget(600)
+    tl.train_head(toy, data, epochs=1)
+    assert "1.73 kB in a temporary file" in capsys.readouterr().out
+    request.getfixturevalue("full_disk")
+    tl.train_head(toy, data, epochs=1)
+    assert capsys.readouterr().out.count("no room to keep the frozen part's outputs, so it runs in every epoch") == 1
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="looks into /proc")
+def test_a_killed_program_leaves_no_file(tmp_path):
+    program = (
+        "import os, signal\n"
+        "from kerastl.storage import find_room\n"
+        "room = find_room([(1000, 1000)], least=0)\n"
+        "room.arrays[0][:] = 1\n"
+        "print('temporary file' in room.place, flush=True)\n"
+        "os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    environment = os.environ | {MEMORY_VARIABLE: "0", "TMPDIR": str(tmp_path)}
+    run = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, timeout=60)
+    assert run.stdout == "True\n"
+    assert run.returncode == -9
+    assert list(tmp_path.iterdir()) == []
