@@ -4,13 +4,16 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 READY = $(VENV)/ready
 
-.PHONY: demo test lint wheel clean
+.PHONY: demo test test-all lint wheel clean
 
 demo: $(READY)  ## train on the bundled flowers; the run folder is runs/demo
 	$(BIN)/python -m kerastl train drawn_flowers --weights garden --out runs/demo --overwrite
 
 test: $(READY)  ## run the tests
 	$(BIN)/python -m pytest
+
+test-all: $(READY)  ## run the slow tests, too
+	$(BIN)/python -m pytest -m ""
 
 lint: $(READY)  ## check the style
 	$(BIN)/ruff check .

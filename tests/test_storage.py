@@ -67,9 +67,7 @@ def test_an_impossible_budget_is_an_error(monkeypatch, wanted):
 
 def test_a_budget_below_one_batch_is_an_error(budget, toy, data):
     budget(100)
-    with pytest.raises(
-        ValueError, match=r"budget is 0\.1 kB. Expected at least 0\.576 kB, what one batch needs"
-    ):
+    with pytest.raises(ValueError, match=r"budget is 0\.1 kB. Expected at least 0\.576 kB, what one batch needs"):
         tl.train_head(toy, data, epochs=1, verbose=0)
 
 

@@ -1,0 +1,111 @@
+"""Training through the engine gives the weights that training the whole model on raw images gives, epoch by epoch."""
+
+import keras
+import numpy as np
+import pytest
+
+import kerastl as tl
+from kerastl.data import make_dataset
+from kerastl.features import split_model
+from kerastl.graph import find_base_model, is_batch_norm, leaf_layers
+
+BASES = {  # name: (anatomy, smallest legal image)
+    "VGG16": ("a plain chain", 32),
+    "MobileNetV2": ("residual", 32),
+    "ResNet50V2": ("residual", 32),
+    "DenseNet121": ("dense", 32),
+    "InceptionV3": ("branching", 75),
+    "NASNetMobile": ("cells with two inputs: the frontier is two tensors", 32),
+    "EfficientNetB0": ("dropout inside, here set to 0", 32),
+}
+COUNT, BATCH, EPOCHS = 12, 4, 3
+
+
+@pytest.fixture(scope="module")
+def make_pair(settle):
+    """A function that builds the same model twice, with data for it."""
+
+    def build(name: str):
+        size = BASES[name][1]
+        rng = np.random.default_rng(5)
+        images = rng.integers(0, 256, (COUNT, size, size, 3)).astype(np.uint8)
+        labels = np.arange(COUNT) % 3
+        part = make_dataset(images, labels, batch_size=BATCH)
+        data = tl.ImageData(part, part, part, ["a", "b", "c"])
+        pair = []
+        for _ in range(2):
+            keras.utils.set_random_seed(0)
+            model = settle(tl.build_model(name, data, weights=None, augment=False, dropout=0.0), images)
+            for layer in leaf_layers(find_base_model(model)):
+                if isinstance(layer, keras.layers.Dropout):
+                    layer.rate = 0.0
+                if is_batch_norm(layer) and layer.gamma is not None:
+                    layer.gamma.assign(layer.gamma * 0.5)  # calms a random network, in which rounding would grow
+            pair.append(model)
+        pair[1].set_weights(pair[0].get_weights())
+        return pair, data, images, labels
+
+    return build
+
+
+class Snapshots(keras.callbacks.Callback):
+    """The weights after each epoch."""
+
+    def __init__(self):
+        super().__init__()
+        self.taken = []
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.taken.append(tl.snapshot(self.model))
+
+
+def plain_loop(model, images, labels, optimizer, shuffled: bool) -> list[dict]:
+    """Train the whole model on raw images, batch by batch, without this package's engine."""
+    model.compile(optimizer, loss="sparse_categorical_crossentropy")
+    taken = []
+    for _ in range(EPOCHS):
+        order = np.random.permutation(COUNT) if shuffled else np.arange(COUNT)
+        for start in range(0, COUNT, BATCH):
+            index = order[start : start + BATCH]
+            model.train_on_batch(images[index].astype("float32"), labels[index])
+        taken.append(tl.snapshot(model))
+    return taken
+
+
+def cases():
+    """Every base with nothing, its top and all of it unfrozen; all but a few are slow, and run with `make test-all`."""
+    for name in BASES:
+        for unfrozen in ("nothing", "top", "all"):
+            fast = name in ("VGG16", "MobileNetV2") or (name, unfrozen) == ("NASNetMobile", "nothing")
+            yield pytest.param(name, unfrozen, marks=[] if fast else pytest.mark.slow)
+
+
+@pytest.mark.parametrize(("name", "unfrozen"), cases())
+def test_training_on_kept_activations_equals_plain_training(make_pair, name, unfrozen):
+    (one, other), data, images, labels = make_pair(name)
+    for model in (one, other):
+        if unfrozen == "top":
+            tl.unfreeze_top(model, min(30, len(find_base_model(model).layers) // 2))
+        if unfrozen == "all":
+            tl.unfreeze_top(model, len(find_base_model(model).layers))
+    start = tl.snapshot(one)
+
+    def optimizer():  # Adam would blow rounding up where gradients are nearly 0
+        return keras.optimizers.SGD(0.01, momentum=0.9)
+
+    snapshots = Snapshots()
+    train = tl.train_head if unfrozen == "nothing" else tl.fine_tune
+    arguments = {"epochs": EPOCHS, "learning_rate": optimizer(), "callbacks": [snapshots], "verbose": 0}
+    np.random.seed(4)
+    train(one, data, views=0, **arguments)
+    np.random.seed(4)
+    # with everything unfrozen nothing is kept: the images come in the order of the dataset
+    expected = plain_loop(other, images, labels, optimizer(), shuffled=split_model(other).depth > 0)
+
+    assert len(snapshots.taken) == EPOCHS
+    for kept, plain in zip(snapshots.taken, expected, strict=True):
+        for path, value, wanted in zip(kept, kept.values(), plain.values(), strict=True):
+            np.testing.assert_allclose(value, wanted, rtol=1e-4, atol=1e-5, err_msg=path)
+    moved = {path: np.abs(value - start[path]).max() for path, value in snapshots.taken[-1].items()}
+    assert {path for path, distance in moved.items() if distance} == {w.path for w in one.trainable_weights}
+    assert max(moved.values()) > 1e-3  # a hundred times what the comparison lets pass
