@@ -1,0 +1,96 @@
+"""How near kerastl comes to its floor: one forward pass over the images, then only the steps that have to be trained.
+
+    python benchmarks/limit.py FOLDER_OR_NAME --weights FILE --image-size 160
+
+The floor runs the frozen part of phase 2 once over the training and validation images, and then trains the head on
+pooled features and the upper part on activations that lie in memory already: the same steps, nothing else. Both are
+timed in turn in one run, `--repeats` times; the medians and their ratio are printed as a table and written to JSON.
+"""
+
+import argparse
+import json
+import os
+import time
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import keras
+import numpy as np
+
+import kerastl as tl
+from kerastl.features import run_frozen, single, split_model
+
+EPOCHS, LAYERS = 10, 30
+
+
+def build(args, data, unfrozen: bool):
+    keras.utils.set_random_seed(0)
+    model = tl.build_model("MobileNetV2", data, weights=args.weights, alpha=args.alpha)
+    if unfrozen:
+        tl.unfreeze_top(model, LAYERS)
+    return model
+
+
+def steps_only(model, kept, validation) -> float:
+    """Seconds to train and validate the upper part on arrays that lie in memory, batch by batch."""
+    upper = split_model(model).upper
+    upper.compile(keras.optimizers.Adam(1e-4), loss="sparse_categorical_crossentropy", metrics=["accuracy"])
+    start = time.perf_counter()
+    for _ in range(EPOCHS):
+        for tensors, labels in kept.draw_epoch(shuffle=True):
+            upper.train_on_batch(single(tensors), labels)
+        for tensors, labels in validation.draw_epoch(shuffle=False):
+            upper.test_on_batch(single(tensors), labels)
+    return time.perf_counter() - start
+
+
+def floor(args, data) -> float:
+    head, tuned = build(args, data, False), build(args, data, True)
+    pooled = [run_frozen(split_model(head), part, verbose=0) for part in (data.train, data.validation)]
+    split = split_model(tuned)
+    start = time.perf_counter()
+    kept = [run_frozen(split, part, verbose=0) for part in (data.train, data.validation)]
+    seconds = time.perf_counter() - start
+    return seconds + steps_only(head, *pooled) + steps_only(tuned, *kept)
+
+
+def kerastl(args, data, views) -> float:
+    model = build(args, data, False)
+    start = time.perf_counter()
+    tl.train_head(model, data, epochs=EPOCHS, verbose=0)
+    tl.unfreeze_top(model, LAYERS)
+    tl.fine_tune(model, data, epochs=EPOCHS, verbose=0, **({} if views is None else {"views": views}))
+    return time.perf_counter() - start
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("source")
+    parser.add_argument("--weights", default="imagenet")
+    parser.add_argument("--alpha", type=float, default=0.35)
+    parser.add_argument("--image-size", type=int, default=160)
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--out", type=Path, default=Path("limit.json"))
+    args = parser.parse_args()
+    data = tl.load_images(args.source, image_size=args.image_size)
+    programs = {
+        "floor": lambda: floor(args, data),
+        "kerastl, plain images in both phases": lambda: kerastl(args, data, 0),
+        "kerastl, defaults": lambda: kerastl(args, data, None),
+    }
+    seconds = {name: [] for name in programs}
+    for _ in range(args.repeats):
+        for name, program in programs.items():
+            seconds[name].append(round(program(), 2))
+            print(f"{name}: {seconds[name][-1]} s", flush=True)
+            keras.backend.clear_session()
+    args.out.write_text(json.dumps(seconds, indent=1) + "\n")
+    medians = {name: float(np.median(values)) for name, values in seconds.items()}
+    print("\n| program | seconds | times the floor |\n|---|---|---|")
+    for name, median in medians.items():
+        print(f"| {name} | {median:.1f} | {median / medians['floor']:.2f} |")
+
+
+if __name__ == "__main__":
+    main()
