@@ -26,7 +26,7 @@ def make_parser() -> argparse.ArgumentParser:
         "train",
         help="train on images: head first, then the unfrozen top",
         description="Train the head on a frozen base, unfreeze the top, train on at a lower "
-        "rate, measure on held-out images, save.",
+        "rate, measure on held-out images, save. Ctrl-C ends a phase early, with its best weights so far.",
         epilog=EXAMPLES,
         formatter_class=formatter,
     )
@@ -57,6 +57,9 @@ def make_parser() -> argparse.ArgumentParser:
     train.add_argument("--seed", type=int, default=0, help="for the split and the training (default: %(default)s)")
     train.add_argument(
         "--scratch", action="store_true", help="also train the same network from random weights, for as many epochs"
+    )
+    train.add_argument(
+        "--backup", metavar="DIR", help="keep the state here after each epoch; if the program dies, run it again"
     )
     train.add_argument("--out", required=True, metavar="DIR", help="the run folder; must not exist yet")
     train.add_argument("--overwrite", action="store_true", help="replace the run folder if it exists")

@@ -67,11 +67,11 @@ def train(args) -> None:
         )
         return result
 
-    phase1 = train_head(model, data, epochs=args.epochs)
+    phase1 = train_head(model, data, epochs=args.epochs, backup_dir=args.backup)
     record("head only", start)
     unfrozen = unfreeze_top(model, layers)
     print(f"unfrozen    {unfrozen}")
-    phase2 = fine_tune(model, data, epochs=args.epochs)
+    phase2 = fine_tune(model, data, epochs=args.epochs, backup_dir=args.backup)
     result = record("fine-tuned", start)
     if args.scratch:
         tuned, start = model, time.perf_counter()
@@ -87,7 +87,9 @@ def train(args) -> None:
     unfinished.mkdir(parents=True)
     try:
         save(model, unfinished / "model.keras", data.class_names)
-        _save_figure(plot_history(phase1, phase2)[0].figure, unfinished / "history.png")
+        trained = [phase for phase in (phase1, phase2) if phase.epoch]  # Ctrl-C may have ended one in its first epoch
+        if trained:
+            _save_figure(plot_history(*trained)[0].figure, unfinished / "history.png")
         _save_figure(plot_confusion(result, data.class_names).figure, unfinished / "confusion.png")
         _save_figure(plot_images(data.test, data.class_names, evaluation=result), unfinished / "predictions.png")
         metrics = {

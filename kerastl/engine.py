@@ -45,14 +45,14 @@ def train(model, data, phase, *, epochs, learning_rate, views, class_weight, cal
     model.history, model.stop_training = history, False
     if finished:
         backup.restore(history, optimizer, best)
-        for _ in range(backup.record["passes"]):
+        for _ in range(backup.record["passes"]):  # datasets that shuffle get to where they would be
             next(iter(data.train))
         _say(verbose, f"{phase} was finished before: taken from {backup.file}. Delete that file to train anew.")
         return history
 
     hooks.on_train_begin()
     if backup and backup.record["epoch"]:
-        for _ in backup.record["epoch"]:
+        for _ in backup.record["epoch"]:  # the same here
             next(training.epoch())
         backup.restore(history, optimizer, best)
         _say(verbose, f"{phase} goes on after epoch {len(history.epoch)}, from {backup.file}")
@@ -63,7 +63,7 @@ def train(model, data, phase, *, epochs, learning_rate, views, class_weight, cal
             for epoch in range(len(history.epoch), epochs):
                 hooks.on_epoch_begin(epoch)
                 rate = _rate(optimizer)
-                logs = _train_epoch(split.upper, training.epoch(), class_weight, hooks, progress)
+                logs = _train_epoch(model, split.upper, training.epoch(), class_weight, hooks, progress)
                 logs |= _measure(split.upper, validation.epoch(), hooks)
                 logs["learning_rate"] = rate  # at the beginning of the epoch
                 best.see(epoch + 1, logs["val_loss"])
@@ -111,7 +111,7 @@ class _NotFiniteError(ArithmeticError):
     """The loss is no number any more."""
 
 
-def _train_epoch(upper, batches: Iterator, class_weight, hooks, progress) -> dict[str, float]:
+def _train_epoch(model, upper, batches: Iterator, class_weight, hooks, progress) -> dict[str, float]:
     totals, images = {}, 0
     for step, (tensors, labels) in enumerate(batches):
         hooks.on_train_batch_begin(step)
@@ -123,6 +123,8 @@ def _train_epoch(upper, batches: Iterator, class_weight, hooks, progress) -> dic
         _add(totals, logs, len(labels))
         images += len(labels)
         progress.advance(len(labels))
+        if model.stop_training:
+            break
     return {name: total / images for name, total in totals.items()}
 
 

@@ -17,6 +17,7 @@ from kerastl.graph import (
     find_base_model,
     has_trainable_weights,
     is_batch_norm,
+    leaf_layers,
     live_tensors,
     run_order,
     size_in_bytes,
@@ -138,10 +139,13 @@ def make_source(split: Split, dataset, views, shuffle: bool, verbose: int, label
     """Batches for the upper part: drawn from what is kept, or streamed if that is wanted or there is no room to keep.
 
     Args:
-        split, dataset, views, verbose, label: as for `run_frozen`; `views` may also be "fresh".
+        split, dataset, views, verbose, label: as for `run_frozen`; `views` may also be "fresh". In a model without
+            augmentation all views are alike: one is kept.
         shuffle: draw what is kept in a new order in each epoch.
     """
-    if views != FRESH and (split.depth or not shuffle):
+    if not any(acts_differently_in_training(layer) for layer in leaf_layers(split.front)):
+        views = 0
+    if views != FRESH and (split.depth or not shuffle):  # with nothing frozen, training has nothing to keep
         kept = run_frozen(split, dataset, views, verbose, label)
         if kept:
             images = len(kept.labels)

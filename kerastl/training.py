@@ -89,8 +89,8 @@ def fine_tune(
     data,
     *,
     epochs: int = 10,
-    learning_rate=1e-4,
-    views=0,
+    learning_rate=3e-4,
+    views=4,
     class_weight=None,
     callbacks: Sequence = (),
     backup_dir=None,
@@ -98,8 +98,8 @@ def fine_tune(
 ) -> keras.callbacks.History:
     """Phase 2: train the unfrozen top of the base together with the head, at a much lower rate.
 
-    Everything below the lowest unfrozen layer runs once for each image. Arguments, result and errors are those of
-    `train_head`, with a lower default rate; call `unfreeze_top` first.
+    Everything below the lowest unfrozen layer runs once for each of the `views` of an image. Arguments, result and
+    errors are those of `train_head`, with a lower default rate and four views; call `unfreeze_top` first.
 
     Raises:
         ValueError: nothing in the base is unfrozen; a BatchNormalization layer is (call `unfreeze_top`, which holds
@@ -136,7 +136,7 @@ def train_from_scratch(
     data,
     *,
     epochs: int = 20,
-    learning_rate=1e-3,
+    learning_rate=3e-3,
     views=FRESH,
     class_weight=None,
     callbacks: Sequence = (),

@@ -66,6 +66,26 @@ def test_predict_prints_one_line_for_each_picture(trained, picture_folder, capsy
     assert lines[0].split(": ")[1] == ", ".join(f"{guess.class_name} {guess.probability:.3f}" for guess in expected)
 
 
+def test_ctrl_c_in_phase_2_still_ends_with_a_run_folder(picture_folder, tmp_path, monkeypatch, capsys):
+    from kerastl import engine
+
+    train_epoch, calls = engine._train_epoch, []
+
+    def press(*arguments):
+        calls.append(arguments)
+        if len(calls) > 1:
+            raise KeyboardInterrupt
+        return train_epoch(*arguments)
+
+    monkeypatch.setattr(engine, "_train_epoch", press)
+    assert main(["train", str(picture_folder), *QUICK, "--out", str(tmp_path / "run")]) == 0
+    assert "phase 2 was stopped in epoch 1" in capsys.readouterr().out
+    assert (tmp_path / "run" / "model.keras").stat().st_size > 0
+    metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
+    assert len(metrics["phase1"]["loss"]) == 1
+    assert metrics["phase2"] == {}
+
+
 # ---- errors: status 2, one line on stderr, no traceback, no run folder
 
 

@@ -241,6 +241,28 @@ def test_early_stopping_stops_and_restores_the_best_weights(toy, data, differing
     assert differing(best["weights"], tl.snapshot(toy)) == set()
 
 
+def test_a_callback_can_stop_in_the_middle_of_an_epoch(toy, data):
+    steps = []
+
+    class Stop(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            steps.append(batch)
+            self.model.stop_training = batch == 1
+
+    history = tl.train_head(toy, data, epochs=5, callbacks=[Stop()], verbose=0)
+    assert steps == [0, 1]
+    assert history.epoch == [0]
+
+
+def test_callbacks_that_set_the_rate_find_it_constant_and_settable(toy, data):
+    halve = keras.callbacks.LearningRateScheduler(lambda epoch, rate: rate if epoch == 0 else rate / 2)
+    history = tl.train_head(toy, data, epochs=3, learning_rate=0.5, callbacks=[halve], verbose=0)
+    assert history.history["learning_rate"] == [0.5, 0.25, 0.125]
+    plateau = keras.callbacks.ReduceLROnPlateau(monitor="loss", min_delta=1e9, patience=1, factor=0.1)
+    history = tl.train_head(toy, data, epochs=3, learning_rate=0.5, callbacks=[plateau], verbose=0)
+    assert history.history["learning_rate"][2] == pytest.approx(0.05)
+
+
 def test_a_checkpoint_callback_writes_the_whole_model(toy, data, arrays, tmp_path):
     images = arrays["test"][0].astype("float32")
     callback = keras.callbacks.ModelCheckpoint(tmp_path / "m.keras")
