@@ -25,8 +25,8 @@ def make_parser() -> argparse.ArgumentParser:
     train = commands.add_parser(
         "train",
         help="train on images: head first, then the unfrozen top",
-        description="Train the head on a frozen base, unfreeze the top, train on at a lower "
-        "rate, measure on held-out images, save. Ctrl-C ends a phase early, with its best weights so far.",
+        description="Train the head on a frozen base, unfreeze the top, train on at a lower rate, measure\n"
+        "on held-out images, save. Ctrl-C ends a phase early, with its best weights so far.",
         epilog=EXAMPLES,
         formatter_class=formatter,
     )
