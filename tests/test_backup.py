@@ -13,6 +13,14 @@ import pytest
 import kerastl as tl
 
 
+@pytest.fixture(autouse=True)
+def _ctrl_c_interrupts():
+    """As in a terminal. A shell starts what runs in the background with Ctrl-C switched off."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 class Stop(keras.callbacks.Callback):
     """Presses Ctrl-C in the middle of an epoch, and notes each epoch's validation loss and weights."""
 
