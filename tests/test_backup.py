@@ -145,7 +145,7 @@ def run_program(folder, views, die_in="never"):
     return subprocess.run(command, capture_output=True, text=True, timeout=180, check=False)
 
 
-@pytest.mark.parametrize("views", [2, "fresh"])
+@pytest.mark.parametrize("views", [2, pytest.param("fresh", marks=pytest.mark.slow)])
 def test_a_killed_run_goes_on_to_the_same_result(tmp_path, views):
     undisturbed = run_program("none", views)
     assert undisturbed.returncode == 0, undisturbed.stderr
