@@ -103,7 +103,7 @@ class Backup:
         self.record, self._arrays = record, arrays
 
     def _chance(self) -> list:
-        """The state of NumPy's generator, and of those in the layers (augmentation, dropout)."""
+        """The state of NumPy's generator and of the augmentation's. (Dropout's is among the upper part's variables.)"""
         _, keys, *numbers = np.random.get_state()
         return [keys, np.array(numbers, np.float64), *self._split.front.variables]
 

@@ -15,7 +15,7 @@ from kerastl.features import FRESH, make_source, single, split_model
 from kerastl.progress import Progress
 
 
-def train(model, data, phase, *, epochs, learning_rate, views, class_weight, callbacks, backup_dir, verbose):
+def train(model, data, phase, epochs, learning_rate, views, class_weight, callbacks, backup_dir, verbose):
     """Train what is trainable in the model. For the arguments, the result and the errors see `kerastl.training`."""
     _check_arguments(epochs, views)
     check_data(model, data)

@@ -70,18 +70,7 @@ def train_head(
             f"{len(names)} layers of the base are unfrozen (first: {names[0]!r}). Phase 1 trains the head on a frozen "
             "base. Call `freeze(model)` first, or `fine_tune` to train what is unfrozen."
         )
-    return train(
-        model,
-        data,
-        "phase 1",
-        epochs=epochs,
-        learning_rate=learning_rate,
-        views=views,
-        class_weight=class_weight,
-        callbacks=callbacks,
-        backup_dir=backup_dir,
-        verbose=verbose,
-    )
+    return train(model, data, "phase 1", epochs, learning_rate, views, class_weight, callbacks, backup_dir, verbose)
 
 
 def fine_tune(
@@ -117,18 +106,7 @@ def fine_tune(
             f"{len(moving)} BatchNormalization layers are unfrozen (first: {moving[0]!r}); their "
             "statistics would be lost. Call `unfreeze_top`, which holds them still."
         )
-    return train(
-        model,
-        data,
-        "phase 2",
-        epochs=epochs,
-        learning_rate=learning_rate,
-        views=views,
-        class_weight=class_weight,
-        callbacks=callbacks,
-        backup_dir=backup_dir,
-        verbose=verbose,
-    )
+    return train(model, data, "phase 2", epochs, learning_rate, views, class_weight, callbacks, backup_dir, verbose)
 
 
 def train_from_scratch(
@@ -156,14 +134,5 @@ def train_from_scratch(
         if is_batch_norm(layer):
             layer.momentum = min(layer.momentum, momentum)
     return train(
-        model,
-        data,
-        "from scratch",
-        epochs=epochs,
-        learning_rate=learning_rate,
-        views=views,
-        class_weight=class_weight,
-        callbacks=callbacks,
-        backup_dir=backup_dir,
-        verbose=verbose,
+        model, data, "from scratch", epochs, learning_rate, views, class_weight, callbacks, backup_dir, verbose
     )

@@ -105,7 +105,7 @@ def test_training_on_kept_activations_equals_plain_training(make_pair, name, unf
     assert len(snapshots.taken) == EPOCHS
     for kept, plain in zip(snapshots.taken, expected, strict=True):
         for path, value, wanted in zip(kept, kept.values(), plain.values(), strict=True):
-            np.testing.assert_allclose(value, wanted, rtol=1e-4, atol=3e-5, err_msg=path)
+            np.testing.assert_allclose(value, wanted, rtol=1e-4, atol=1e-5, err_msg=path)
     moved = {path: np.abs(value - start[path]).max() for path, value in snapshots.taken[-1].items()}
     assert {path for path, distance in moved.items() if distance} == {w.path for w in one.trainable_weights}
-    assert max(moved.values()) > 1e-3  # thirty times what the comparison lets pass
+    assert max(moved.values()) > 1e-3  # a hundred times what the comparison lets pass

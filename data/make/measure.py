@@ -4,10 +4,10 @@
     python data/make/measure.py --photos flower_photos hymenoptera   # also a probe on folders of real photos
     python data/make/measure.py --tables                             # only write the tables again, from measured.json
 
-Five seeds; each draws its own training pictures. All strategies get the same pictures, the same augmentation and the
-same number of epochs. Fine-tuning and the baseline from scratch train at their own best rates, chosen on the validation
-pictures. The test pictures choose nothing. Every finished run is kept in data/measured.json: stop the program and start
-it again at will.
+Five seeds; with 20 training pictures a class each seed draws its own, with 100 there are no others. All strategies
+get the same pictures, the same augmentation and the same number of epochs. Fine-tuning and the baseline from scratch
+train at their own best rates, chosen on the validation pictures. The test pictures choose nothing. Every finished run
+is kept in data/measured.json: stop the program and start it again at will.
 """
 
 import argparse
