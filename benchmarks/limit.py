@@ -7,11 +7,8 @@ pooled features and the upper part on activations that lie in memory already: th
 timed in turn in one run, `--repeats` times; the medians and their ratio are printed as a table and written to JSON.
 """
 
-import argparse
-import json
 import os
 import time
-from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -19,6 +16,7 @@ import keras
 import numpy as np
 
 import kerastl as tl
+from common import make_parser, write_results
 from kerastl.features import run_frozen, single, split_model
 
 EPOCHS, LAYERS = 10, 30
@@ -65,13 +63,8 @@ def kerastl(args, data, views) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("source")
-    parser.add_argument("--weights", default="imagenet")
-    parser.add_argument("--alpha", type=float, default=0.35)
-    parser.add_argument("--image-size", type=int, default=160)
+    parser = make_parser(__doc__, "limit.json")
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--out", type=Path, default=Path("limit.json"))
     args = parser.parse_args()
     data = tl.load_images(args.source, image_size=args.image_size)
     programs = {
@@ -85,7 +78,7 @@ def main() -> None:
             seconds[name].append(round(program(), 2))
             print(f"{name}: {seconds[name][-1]} s", flush=True)
             keras.backend.clear_session()
-    args.out.write_text(json.dumps(seconds, indent=1) + "\n")
+    write_results(args.out, seconds)
     medians = {name: float(np.median(values)) for name, values in seconds.items()}
     print("\n| program | seconds | times the floor |\n|---|---|---|")
     for name, median in medians.items():

@@ -10,12 +10,13 @@ epochs each. "in a file" sets the memory budget to 20 MB, so that kept activatio
 import argparse
 import json
 import os
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+from common import run_alone, write_results
+from kerastl.storage import MEMORY_VARIABLE
 
 USUAL = {"images": 2000, "size": 96, "layers": 30, "base": "MobileNetV2", "budget": None}
 STUDIES = {
@@ -67,12 +68,8 @@ def main() -> None:
     for study in [args.only] if args.only else STUDIES:
         for change in STUDIES[study]:
             row = USUAL | change
-            budget = {} if row["budget"] is None else {"KERASTL_MEMORY_MB": str(row["budget"])}
-            command = [sys.executable, sys.argv[0], "--row", json.dumps(row)]
-            answer = subprocess.run(
-                command, stdout=subprocess.PIPE, text=True, check=True, env={**os.environ, **budget}
-            )
-            row |= json.loads(answer.stdout.splitlines()[-1])
+            budget = {} if row["budget"] is None else {MEMORY_VARIABLE: str(row["budget"])}
+            row |= run_alone("--row", json.dumps(row), environment={**os.environ, **budget})
             rows.append(row)
             place = "in memory" if row["budget"] is None else "in a file"
             print(
@@ -80,7 +77,7 @@ def main() -> None:
                 f"{row['images'] / row['seconds']:.0f} | {row['peak_mb']} |",
                 flush=True,
             )
-            args.out.write_text(json.dumps(rows, indent=1) + "\n")
+            write_results(args.out, rows)
 
 
 if __name__ == "__main__":

@@ -16,12 +16,11 @@ kerastl   `train_head` and `fine_tune` with their defaults
 import argparse
 import json
 import os
-import subprocess
-import sys
 import time
-from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+from common import make_parser, read_results, run_alone, write_results
 
 # The official recipe comes first: the others are measured against what it reaches.
 RECIPES = ("official", "guide", "fit", "uncached", "kerastl")
@@ -71,15 +70,8 @@ def plain_model(args, data):
     from keras import layers
 
     shape = (args.image_size, args.image_size, 3)
-    if args.weights == "garden":
-        from kerastl.bases import BUNDLED_WEIGHTS, bundled_folder
-
-        base = keras.applications.MobileNetV2(shape, alpha=args.alpha, include_top=False, weights=None)
-        base.load_weights(bundled_folder() / BUNDLED_WEIGHTS["garden"].file)
-    else:
-        base = keras.applications.MobileNetV2(shape, alpha=args.alpha, include_top=False, weights=args.weights)
-    turn = 0.2 if args.recipe == "official" else 0.1
-    turn = 0.05 if args.recipe == "uncached" else turn  # as in `build_model`
+    base = keras.applications.MobileNetV2(shape, alpha=args.alpha, include_top=False, weights=args.weights)
+    turn = {"official": 0.2, "uncached": 0.05}.get(args.recipe, 0.1)  # "uncached": as in `build_model`
     augment = [layers.RandomFlip("horizontal"), layers.RandomRotation(turn)]
     if args.recipe == "uncached":
         augment.append(layers.RandomZoom(0.1))
@@ -166,33 +158,24 @@ def seconds_to(goal: float, run: dict) -> float | None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("source")
-    parser.add_argument("--weights", default="imagenet")
-    parser.add_argument("--alpha", type=float, default=0.35)
-    parser.add_argument("--image-size", type=int, default=160)
+    parser = make_parser(__doc__, "two_phase.json")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--recipes", nargs="+", default=RECIPES, choices=RECIPES)
-    parser.add_argument("--out", type=Path, default=Path("two_phase.json"), help="where finished runs are kept")
     parser.add_argument("--recipe", choices=RECIPES, help=argparse.SUPPRESS)  # one run, in a process of its own
     parser.add_argument("--seed", type=int, default=0, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.recipe:
         print(json.dumps(run_recipe(args)))
         return
-    runs = json.loads(args.out.read_text()) if args.out.exists() else {}
+    runs = read_results(args.out)
     for seed in range(args.seeds):
         for recipe in args.recipes:
             name = f"{recipe}, seed {seed}"
             if name in runs:
                 continue
-            command = [sys.executable, *sys.argv, "--recipe", recipe, "--seed", str(seed)]
-            answer = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-            runs[name] = json.loads(answer.stdout.splitlines()[-1])
+            runs[name] = run_alone("--recipe", recipe, "--seed", str(seed))
             print(f"{name}: {runs[name]['seconds'][-1]} s, test {runs[name]['test']}", flush=True)
-            unfinished = args.out.with_suffix(".part")
-            unfinished.write_text(json.dumps(runs, indent=1) + "\n")
-            unfinished.rename(args.out)
+            write_results(args.out, runs)
     print("\n".join(["", *table(runs, range(args.seeds))]))
 
 

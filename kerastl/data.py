@@ -85,7 +85,7 @@ def load_images(
         parts["test"] = parts.pop("validation")
     for part, share in (("test", test_split), ("validation", validation_split)):
         if part not in parts:
-            parts["train"], parts[part] = _set_aside(*parts["train"], share, seed, class_names)
+            parts["train"], parts[part] = set_aside(*parts["train"], share, seed, class_names)
     return ImageData(
         *(make_dataset(*parts[part], batch_size, shuffle=part == "train") for part in PART_NAMES), class_names
     )
@@ -173,7 +173,7 @@ def _nearest_parent(folder: Path) -> str:
     return f"{str(parent)!r} holds: {', '.join(inside[:8]) or 'no folders'}."
 
 
-def _set_aside(images, labels, share: float, seed: int, class_names: list[str]) -> tuple[tuple, tuple]:
+def set_aside(images, labels, share: float, seed: int, class_names: list[str]) -> tuple[tuple, tuple]:
     """Split (images, labels) in two, each class by itself: what stays, and the share set aside."""
     rng = np.random.default_rng(seed)
     aside = np.zeros(len(labels), bool)
