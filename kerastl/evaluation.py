@@ -69,7 +69,7 @@ def evaluate(model: keras.Model, dataset) -> Evaluation:
     correct = probabilities[np.arange(len(labels)), labels]
     return Evaluation(
         accuracy=float(np.mean(probabilities.argmax(axis=1) == labels)),
-        loss=float(-np.log(np.maximum(correct, keras.backend.epsilon())).mean()),
+        loss=float(-np.log(np.maximum(correct, np.finfo(np.float32).tiny)).mean()),
         labels=labels,
         probabilities=probabilities,
     )

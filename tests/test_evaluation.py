@@ -42,6 +42,14 @@ def test_the_figures_are_those_of_keras(toy, ordered_data):
     assert result.loss == pytest.approx(by_keras["loss"], abs=1e-4)
 
 
+def test_the_loss_of_sure_mistakes_is_that_of_keras(toy, ordered_data):
+    for weight in toy.get_layer("classifier").weights:
+        weight.assign(weight * 50)  # probabilities near 0, where Keras computes the loss from the logits
+    toy.compile(loss="sparse_categorical_crossentropy")
+    result = tl.evaluate(toy, ordered_data.test)
+    assert 10 < result.loss == pytest.approx(toy.evaluate(ordered_data.test, verbose=0), rel=1e-4)
+
+
 def test_probabilities_are_those_of_the_model_in_the_order_of_the_labels(toy, ordered_data, arrays):
     images, labels = arrays["test"]
     result = tl.evaluate(toy, ordered_data.test)
