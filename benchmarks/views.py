@@ -50,12 +50,11 @@ class Passes:
         split = split_model(model)
         run_frozen(split, photos.take(1), 1, 0)  # compiles; the clock below is for the passes
         start = time.perf_counter()
-        plain = run_frozen(split, photos).tensors
+        run_frozen(split, photos)
         middle = time.perf_counter()
-        augmented = run_frozen(split, photos, EPOCHS).tensors
+        self.top = run_frozen(split, photos, EPOCHS).tensors  # the photos as they are: remembered from the first pass
         end = time.perf_counter()
         self.seconds = {"plain": (middle - start) / len(images), "augmented": (end - middle) / len(images) / EPOCHS}
-        self.top = [np.concatenate(arrays) for arrays in zip(plain, augmented, strict=True)]
         _, top, _ = split.upper.layers
         rows = [single([array[row] for array in self.top]) for row in range(1 + EPOCHS)]
         self.pooled = [np.stack([top.predict(row, verbose=0).mean((1, 2)) for row in rows])]
@@ -71,7 +70,7 @@ class Passes:
     def feed(self, tensors, train, validation, views):
         """Put these passes in the place of `make_source`; returns the context in which training uses them."""
         order = iter(np.random.permutation(EPOCHS))
-        chosen = [0] if views == 0 else 1 + np.random.permutation(EPOCHS)[: EPOCHS if views == "fresh" else views]
+        chosen = [0, *(1 + np.random.permutation(EPOCHS)[: 0 if views == "fresh" else views])]
 
         def kept(rows, photos):
             return Kept([array[rows][:, photos] for array in tensors], self.labels[photos], BATCH)
@@ -92,9 +91,9 @@ class Passes:
 
     def seconds_of(self, views, photos: int) -> float:
         """What the passes of one phase cost for so many training photos."""
-        if views == 0:
-            return photos * self.seconds["plain"]
-        return photos * self.seconds["augmented"] * (EPOCHS if views == "fresh" else views)
+        if views == "fresh":
+            return photos * self.seconds["augmented"] * EPOCHS
+        return photos * (self.seconds["plain"] + self.seconds["augmented"] * views)
 
 
 def measure(passes: Passes, rates: list[float], seed: int, done: dict, out) -> None:

@@ -1,6 +1,5 @@
 """Keep what a training phase has reached: the best weights in memory, the whole state on disk if that is wanted."""
 
-import hashlib
 import json
 import os
 import zipfile
@@ -10,6 +9,7 @@ import keras
 import numpy as np
 
 from kerastl.features import Split
+from kerastl.recall import digest_weights
 
 
 class Best:
@@ -128,9 +128,6 @@ class Backup:
 
 def describe_run(split: Split, data, **arguments) -> dict:
     """What has to be the same for a run to go on: the model, the data and the arguments, as texts by name."""
-    weights = hashlib.sha256()
-    for weight in split.lower.weights:
-        weights.update(np.ascontiguousarray(keras.ops.convert_to_numpy(weight)).tobytes())
     validation = np.bincount(np.concatenate([np.asarray(labels) for _, labels in data.validation]))
     trained = [weight.path for weight in split.upper.trainable_weights]
     return (
@@ -140,7 +137,7 @@ def describe_run(split: Split, data, **arguments) -> dict:
             "validation images of each class": str(validation.tolist()),
             "shape of an image": str(tuple(split.front.input_shape[1:])),
             "trained weights": f"{len(trained)}, from {trained[0]!r}",
-            "frozen weights (SHA-256)": weights.hexdigest()[:12],
+            "frozen weights (SHA-256)": digest_weights(split.lower.weights)[:12],
         }
         | {name: str(value) for name, value in arguments.items()}
     )

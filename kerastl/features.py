@@ -4,6 +4,7 @@ The frontier is the set of tensors (usually one) at or below the first trainable
 image passes. Below it nothing is learned, so an image gives the same values there in every epoch.
 """
 
+import itertools
 import math
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
@@ -24,6 +25,7 @@ from kerastl.graph import (
     work,
 )
 from kerastl.progress import Progress
+from kerastl.recall import Recall
 from kerastl.storage import find_room
 
 FRESH = "fresh"
@@ -37,6 +39,7 @@ class Split(NamedTuple):
     lower: keras.Model  # scaled images -> the tensors of the frontier; always run as inference
     upper: keras.Model  # the tensors of the frontier -> probabilities; all that training changes is in here
     depth: int  # calls of the base inside `lower`; 0 when they do no work, because all of the base is trained
+    recall: Recall | None  # what `lower` gave for images as they are, earlier; None when it does no work
 
 
 def split_model(model: keras.Model) -> Split:
@@ -51,7 +54,7 @@ def split_model(model: keras.Model) -> Split:
         model: any functional or Sequential model that calls one base as a layer and goes on from it in a plain chain.
 
     Returns:
-        `Split(front, lower, upper, depth)`.
+        `Split(front, lower, upper, depth, recall)`.
 
     Raises:
         ValueError: what follows the base is not a plain chain.
@@ -66,20 +69,45 @@ def split_model(model: keras.Model) -> Split:
 
     nodes = run_order(base)
     first = next((number for number, node in enumerate(nodes) if has_trainable_weights(node.operation)), len(nodes))
+    stop, tensors = _cheapest_place(nodes, _usual_start(base, nodes))  # where to remember, if that is on the way
     if first == len(nodes):  # the whole base is frozen: go on into the head, as far as training changes nothing
+        pooled = features
         for node in calls[place + 1 :]:
             if has_trainable_weights(node.operation) or acts_differently_in_training(node.operation):
                 break
-            features = node.outputs[0]
-        lower = keras.Model(scaled_image, features, name="lower")
-        return Split(front, lower, keras.Model(features, model.outputs[0], name="upper"), first)
-    depth, tensors = _cheapest_place(nodes, first)
-    lower = keras.Model(base.inputs[0], tensors, name="lower")
-    head = keras.Model(features, model.outputs[0], name="head")
-    top = keras.Model(single(tensors), base.outputs[0], name="top")
+            pooled = node.outputs[0]
+        depth, lower = first, keras.Model(scaled_image, pooled, name="lower")
+        upper = keras.Model(pooled, model.outputs[0], name="upper")
+    else:
+        depth, frontier = _cheapest_place(nodes, first)
+        lower = keras.Model(base.inputs[0], frontier, name="lower")
+        top = keras.Model(single(frontier), base.outputs[0], name="top")
+        upper = _join(frontier, top, keras.Model(features, model.outputs[0], name="head"), "upper")
+    if not 0 < stop < depth:
+        return Split(front, lower, upper, depth, Recall(model, front, lower, None) if depth else None)
+    if first == len(nodes):
+        above = _join(tensors, keras.Model(single(tensors), base.outputs[0]), keras.Model(features, pooled), "above")
+    else:
+        above = keras.Model(single(tensors), frontier, name="above")
+    below = keras.Model(base.inputs[0], tensors, name="below")
+    return Split(front, lower, upper, depth, Recall(model, front, below, above))
+
+
+def _join(tensors: list, first: keras.Model, second: keras.Model, name: str) -> keras.Model:
+    """One model from the tensors through both models."""
     inputs = single([keras.Input(tensor.shape[1:], dtype=tensor.dtype) for tensor in tensors])
-    upper = keras.Model(inputs, head(top(inputs)), name="upper")
-    return Split(front, lower, upper, depth)
+    return keras.Model(inputs, second(first(inputs)), name=name)
+
+
+def _usual_start(base: keras.Model, nodes: list) -> int:
+    """The call where training usually begins in phase 2, if at all: 30 layers from the top, in a small base half."""
+    usual = {id(layer) for layer in base.layers[-min(30, len(base.layers) // 2) :]}
+    for number, node in enumerate(nodes):
+        if id(node.operation) in usual and any(
+            leaf.weights and not is_batch_norm(leaf) for leaf in leaf_layers(node.operation)
+        ):
+            return number
+    return len(nodes) - 1
 
 
 def single(tensors: list):
@@ -118,21 +146,21 @@ class Source(NamedTuple):
 class Kept(NamedTuple):
     """The frozen part's output for every image of a dataset."""
 
-    tensors: list[np.ndarray]  # one array (views, images, ...) for each tensor of the frontier, float32
+    tensors: list[np.ndarray]  # for each tensor of the frontier an array (1 + views, images, ...), the plain row first
     labels: np.ndarray  # (images,), integers
     batch_size: int  # images in a batch of the dataset
 
     def draw_epoch(self, shuffle: bool) -> Iterator[tuple[list[np.ndarray], np.ndarray]]:
-        """One epoch of batches, for each image one of its views at random.
+        """One epoch of batches, for each image at random one of its views or the image as it is.
 
         Chance comes from NumPy's own generator, which `keras.utils.set_random_seed` seeds.
         """
-        images, views = len(self.labels), len(self.tensors[0])
+        images, rows = len(self.labels), len(self.tensors[0])
         order = np.random.permutation(images) if shuffle else np.arange(images)
         for start in range(0, images, self.batch_size):
             index = order[start : start + self.batch_size]
-            view = np.random.randint(views, size=len(index)) if views > 1 else 0
-            yield [np.asarray(tensor[view, index]) for tensor in self.tensors], self.labels[index]
+            row = np.random.randint(rows, size=len(index)) if rows > 1 else 0
+            yield [np.asarray(tensor[row, index]) for tensor in self.tensors], self.labels[index]
 
 
 def make_source(split: Split, dataset, views, shuffle: bool, verbose: int, label: str) -> Source:
@@ -140,7 +168,7 @@ def make_source(split: Split, dataset, views, shuffle: bool, verbose: int, label
 
     Args:
         split, dataset, views, verbose, label: as for `run_frozen`; `views` may also be "fresh". In a model without
-            augmentation all views are alike: one is kept.
+            augmentation all views are alike: none is kept.
         shuffle: draw what is kept in a new order in each epoch.
     """
     if not any(acts_differently_in_training(layer) for layer in leaf_layers(split.front)):
@@ -164,23 +192,23 @@ def stream_source(split: Split, dataset, augment: bool) -> Source:
             batch_size = batch_size or len(labels)
             yield run_batch(split, images, augment, batch_size), np.asarray(labels)
 
-    batches, batch_size = measure_dataset(dataset)
-    return Source(epoch, batches, batches * batch_size)
+    count = count_batches(dataset)
+    return Source(epoch, count, count * len(next(iter(dataset))[1]))
 
 
-def measure_dataset(dataset) -> tuple[int, int]:
-    """How many batches a dataset has, and how many images the first one. Walks over it if it does not know."""
-    batches = int(dataset.cardinality())
-    return batches if batches > 0 else sum(1 for _ in dataset), len(next(iter(dataset))[1])
+def count_batches(dataset) -> int:
+    """How many batches a dataset has. Walks over it if it does not know."""
+    count = int(dataset.cardinality())
+    return count if count > 0 else sum(1 for _ in dataset)
 
 
 def run_frozen(split: Split, dataset, views: int = 0, verbose: int = 1, label: str = "reading images") -> Kept | None:
-    """Run the frozen part over a dataset once, or once for each augmented view, and keep the result.
+    """Run the frozen part over a dataset, once as it is and once for each augmented view, and keep the result.
 
     Args:
         split: as `split_model` returns it.
         dataset: batches of (images, labels): images uint8 or float, 0–255, (batch, height, width, 3).
-        views: 0 keeps one plain view; k keeps k augmented views.
+        views: augmented views of each image to keep beside the image as it is.
         verbose: 0 for silence, 1 for a progress bar.
         label: what the progress bar calls the pass.
 
@@ -190,10 +218,14 @@ def run_frozen(split: Split, dataset, views: int = 0, verbose: int = 1, label: s
     Raises:
         ValueError, OSError: as `find_room` does.
     """
-    batches, batch_size = measure_dataset(dataset)
-    rows, most = max(views, 1), batches * batch_size
+    count, batches = count_batches(dataset), iter(dataset)
+    first = next(batches)
+    batch_size = len(first[1])
+    rows, most = 1 + views, count * batch_size
     shapes = [(rows, most, *output.shape[1:]) for output in split.lower.outputs]
-    room = find_room(shapes, least=4 * sum(math.prod(shape[2:]) for shape in shapes) * batch_size)
+    dtype = np.dtype("float64" if keras.config.floatx() == "float64" else "float32")
+    least = dtype.itemsize * sum(math.prod(shape[2:]) for shape in shapes) * batch_size
+    room = find_room(shapes, least, dtype)
     if room is None:
         return None
     labels = []
@@ -201,28 +233,40 @@ def run_frozen(split: Split, dataset, views: int = 0, verbose: int = 1, label: s
         progress.expect(rows * most)
         progress.advance(0, room.place)
         start = 0
-        for images, batch_labels in dataset:
+        for images, batch_labels in itertools.chain([first], batches):
             end = start + len(batch_labels)
-            for view in range(rows):
-                tensors = run_batch(split, images, views > 0, batch_size)
+            for row in range(rows):
+                tensors = run_batch(split, images, row > 0, batch_size, remember=True)
                 for array, tensor in zip(room.arrays, tensors, strict=True):
-                    array[view, start:end] = tensor
+                    array[row, start:end] = tensor
                 progress.advance(end - start)
             labels.append(np.asarray(batch_labels))
             start = end
     return Kept([array[:, :start] for array in room.arrays], np.concatenate(labels), batch_size)
 
 
-def run_batch(split: Split, images, augment: bool, batch_size: int) -> list[np.ndarray]:
+def run_batch(split: Split, images, augment: bool, batch_size: int, remember: bool = False) -> list[np.ndarray]:
     """The frontier's tensors for one batch of raw images. Outside any training step, so always as inference."""
-    check_pixels(images)
-    scaled = split.front(keras.ops.convert_to_tensor(images, dtype="float32"), training=augment)
-    return keras.tree.flatten(predict_padded(split.lower, scaled, batch_size))
+
+    def scaled():
+        check_pixels(images)
+        return split.front(keras.ops.convert_to_tensor(images, dtype="float32"), training=augment)
+
+    def compute(model, tensors):
+        return keras.tree.flatten(predict_padded(model, single(tensors), batch_size))
+
+    if remember and not augment and split.recall:
+        return split.recall.run(images, compute, scaled)
+    return compute(split.lower, [scaled()])
 
 
-def predict_padded(model: keras.Model, images, batch_size: int):
+def predict_padded(model: keras.Model, inputs, batch_size: int):
     """`predict_on_batch`, filling up a smaller last batch, since Keras compiles a model anew for another shape."""
-    count = len(images)
+    count = len(keras.tree.flatten(inputs)[0])
+
+    def fill(array):
+        return keras.ops.concatenate([array, keras.ops.repeat(array[-1:], batch_size - count, axis=0)])
+
     if count < batch_size:
-        images = keras.ops.concatenate([images, keras.ops.repeat(images[-1:], batch_size - count, axis=0)])
-    return keras.tree.map_structure(lambda array: array[:count], model.predict_on_batch(images))
+        inputs = keras.tree.map_structure(fill, inputs)
+    return keras.tree.map_structure(lambda array: array[:count], model.predict_on_batch(inputs))

@@ -10,16 +10,17 @@ import numpy as np
 
 MEMORY_VARIABLE = "KERASTL_MEMORY_MB"
 FREE_SHARE = 0.5  # of the free memory, where no budget is set
+SHARE_FOR_RECALL = 0.25  # of the budget: for what the next phase can use again (`kerastl.recall`)
 
 
 class Room(NamedTuple):
-    """Arrays to be filled, float32, and where they are."""
+    """Arrays to be filled, and where they are."""
 
     arrays: list[np.ndarray]
     place: str  # as "34 MB in memory"
 
 
-def find_room(shapes: list[tuple[int, ...]], least: int) -> Room | None:
+def find_room(shapes: list[tuple[int, ...]], least: int, dtype="float32") -> Room | None:
     """Make arrays of these shapes.
 
     The file has no name: the system removes it with the last array that uses it, also after a crash.
@@ -27,6 +28,7 @@ def find_room(shapes: list[tuple[int, ...]], least: int) -> Room | None:
     Args:
         shapes: of the arrays wanted.
         least: bytes that have to be in memory at once in any case.
+        dtype: of the numbers.
 
     Returns:
         `Room(arrays, place)`, or None where there is neither memory nor disk enough.
@@ -36,15 +38,15 @@ def find_room(shapes: list[tuple[int, ...]], least: int) -> Room | None:
         OSError: no temporary file can be written.
     """
     counts = [math.prod(shape) for shape in shapes]
-    needed = 4 * sum(counts)
+    needed = np.dtype(dtype).itemsize * sum(counts)
     budget = memory_budget()
     if budget < least:
         raise ValueError(
             f"The memory budget is {size_text(budget)}. Expected at least {size_text(least)}, what one batch needs: "
             f"use smaller batches, or set {MEMORY_VARIABLE} higher."
         )
-    if needed <= budget:
-        return Room([np.empty(shape, np.float32) for shape in shapes], f"{size_text(needed)} in memory")
+    if needed <= (1 - SHARE_FOR_RECALL) * budget:
+        return Room([np.empty(shape, dtype) for shape in shapes], f"{size_text(needed)} in memory")
     try:
         folder = tempfile.gettempdir()
         if needed > 0.9 * shutil.disk_usage(folder).free:
@@ -52,7 +54,7 @@ def find_room(shapes: list[tuple[int, ...]], least: int) -> Room | None:
         with tempfile.TemporaryFile(dir=folder) as file:
             file.truncate(needed)
             ends = np.cumsum([0, *counts])
-            flat = np.memmap(file, np.float32, "r+", shape=(int(ends[-1]),))
+            flat = np.memmap(file, dtype, "r+", shape=(int(ends[-1]),))
     except OSError as error:
         raise OSError(
             f"{size_text(needed)} are over the memory budget of {size_text(budget)}, and no temporary file can be "

@@ -37,10 +37,11 @@ def train_head(
         epochs: passes over the training images.
         learning_rate: where the rate starts; it falls to 0 along half a cosine (Loshchilov & Hutter 2017, arXiv
             1608.03983). A `LearningRateSchedule` or a whole `keras.optimizers.Optimizer` is taken as it is.
-        views: 0 to train on the images as they are; k to keep k augmented views of each image and draw one in each
-            epoch; "fresh" for a new augmentation in each epoch, for which the frozen part runs every time. What is
-            kept goes to memory (at most half of what is free, or the megabytes in the environment variable
-            KERASTL_MEMORY_MB), else to a temporary file; without room there, the frozen part runs in every epoch.
+        views: 0 to train on the images as they are; k to keep k augmented views of each image beside it, and draw one
+            of them or the image itself in each epoch; "fresh" for a new augmentation in each epoch, for which the
+            frozen part runs every time. What is kept goes to memory (at most half of what is free, or the megabytes
+            in the environment variable KERASTL_MEMORY_MB), else to a temporary file; without room there, the frozen
+            part runs in every epoch. For images as they are it runs once for both phases, where memory allows.
         class_weight: {class index: weight} for classes of unequal size.
         callbacks: Keras callbacks; their `self.model` is the whole model. With one that sets the rate
             (`ReduceLROnPlateau`, `LearningRateScheduler`) the rate does not fall by itself.
@@ -79,7 +80,7 @@ def fine_tune(
     *,
     epochs: int = 10,
     learning_rate=3e-4,
-    views=4,
+    views=3,
     class_weight=None,
     callbacks: Sequence = (),
     backup_dir=None,
@@ -88,7 +89,7 @@ def fine_tune(
     """Phase 2: train the unfrozen top of the base together with the head, at a much lower rate.
 
     Everything below the lowest unfrozen layer runs once for each of the `views` of an image. Arguments, result and
-    errors are those of `train_head`, with a lower default rate and four views; call `unfreeze_top` first.
+    errors are those of `train_head`, with a lower default rate and three views; call `unfreeze_top` first.
 
     Raises:
         ValueError: nothing in the base is unfrozen; a BatchNormalization layer is (call `unfreeze_top`, which holds

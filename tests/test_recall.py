@@ -1,0 +1,135 @@
+"""What the frozen part gave for an image is remembered: phase 2 goes on from there, and nothing else changes."""
+
+import gc
+
+import keras
+import numpy as np
+import pytest
+
+import kerastl as tl
+from kerastl import features, recall
+from kerastl.features import run_batch, run_frozen, split_model
+from kerastl.graph import find_base_model
+from kerastl.storage import MEMORY_VARIABLE
+
+
+@pytest.fixture
+def ran(monkeypatch):
+    """A list that grows by (name of the model, images) whenever a frozen part runs over a batch."""
+    calls, original = [], features.predict_padded
+
+    def spy(model, inputs, batch_size):
+        calls.append((model.name, len(keras.tree.flatten(inputs)[0])))
+        return original(model, inputs, batch_size)
+
+    monkeypatch.setattr(features, "predict_padded", spy)
+    return calls
+
+
+def images_through(calls, names) -> int:
+    return sum(images for name, images in calls if name in names)
+
+
+def test_phase_2_after_phase_1_runs_the_lower_part_over_no_image_again(toy, data, ran):
+    tl.train_head(toy, data, epochs=1, verbose=0)
+    assert images_through(ran, {"below", "lower"}) == 24 + 9
+    ran.clear()
+    tl.unfreeze_top(toy, 6)
+    tl.fine_tune(toy, data, epochs=1, views=0, verbose=0)
+    assert images_through(ran, {"below", "lower"}) == 0
+
+
+def test_with_views_only_the_augmented_images_run_in_phase_2(make_model, data, ran):
+    model = make_model()
+    tl.train_head(model, data, epochs=1, verbose=0)
+    ran.clear()
+    tl.unfreeze_top(model, 30)
+    tl.fine_tune(model, data, epochs=1, views=2, verbose=0)
+    assert images_through(ran, {"below", "lower"}) == 2 * 24
+
+
+def test_a_second_try_runs_nothing(toy, data, ran):
+    tl.unfreeze_top(toy, 10)  # more than half of the layers: remembered at the frontier itself
+    tl.fine_tune(toy, data, epochs=1, views=0, verbose=0)
+    assert images_through(ran, {"below", "lower"}) == 24 + 9
+    tl.fine_tune(toy, data, epochs=1, views=0, learning_rate=1e-5, verbose=0)
+    assert images_through(ran, {"below", "lower"}) == 24 + 9
+
+
+@pytest.mark.parametrize("base", ["MobileNetV2", "NASNetMobile"])  # one tensor to remember, and several
+def test_what_is_remembered_is_what_the_frozen_part_gives(base, data, ordered_data, settle, arrays, ran):
+    model = settle(tl.build_model(base, data, weights=None), arrays["train"][0])
+    first = run_frozen(split_model(model), data.train, verbose=0)  # another order
+    tl.unfreeze_top(model, 30)
+    for weight in find_base_model(model).trainable_weights:
+        weight.assign(weight * 1.1)  # training moved the top
+    tl.freeze(model)
+    ran.clear()
+    again = run_frozen(split_model(model), ordered_data.train, verbose=0)
+    assert images_through(ran, {"below", "lower"}) == 0
+    split = split_model(model)
+    expected = np.concatenate([run_batch(split, images, False, 9)[0] for images, _ in ordered_data.train])
+    np.testing.assert_allclose(again.tensors[0][0], expected, atol=1e-5)
+    assert np.ptp(expected, axis=0).max() > 0.01
+    assert not np.allclose(np.sort(first.tensors[0][0], axis=0), np.sort(expected, axis=0), atol=1e-3)
+
+
+def test_new_images_run(toy, ordered_data, ran):
+    run_frozen(split_model(toy), ordered_data.validation, verbose=0)
+    ran.clear()
+    run_frozen(split_model(toy), ordered_data.train, verbose=0)
+    assert images_through(ran, {"below", "lower"}) == 24
+
+
+def test_other_weights_below_make_the_memory_void(toy, ordered_data, arrays, ran):
+    run_frozen(split_model(toy), ordered_data.validation, verbose=0)
+    kernel = find_base_model(toy).get_layer("conv1").kernel
+    kernel.assign(-kernel)
+    ran.clear()
+    kept = run_frozen(split_model(toy), ordered_data.validation, verbose=0)
+    assert images_through(ran, {"below"}) == 9
+    split = split_model(toy)
+    expected = split.lower(split.front(arrays["validation"][0].astype("float32")))
+    np.testing.assert_allclose(kept.tensors[0][0], expected, atol=1e-5)
+
+
+def test_the_same_base_behind_another_scaling_has_a_memory_of_its_own(toy, ordered_data, arrays):
+    run_frozen(split_model(toy), ordered_data.validation, verbose=0)
+    image = keras.Input((32, 32, 3))
+    x = find_base_model(toy)(keras.layers.Rescaling(1 / 255)(image))
+    x = keras.layers.GlobalAveragePooling2D()(x)
+    other = keras.Model(image, keras.layers.Dense(3, activation="softmax")(x))
+    split = split_model(other)
+    kept = run_frozen(split, ordered_data.validation, verbose=0)
+    expected = split.lower(split.front(arrays["validation"][0].astype("float32")))
+    np.testing.assert_allclose(kept.tensors[0][0], expected, atol=1e-5)
+
+
+def test_too_many_images_are_not_remembered_and_train_alike(make_toy, settle, ordered_data, arrays, monkeypatch, ran):
+    def train():
+        keras.utils.set_random_seed(3)
+        model = settle(make_toy(), arrays["train"][0])
+        tl.train_head(model, ordered_data, epochs=1, verbose=0)
+        tl.unfreeze_top(model, 6)
+        tl.fine_tune(model, ordered_data, epochs=1, views=0, verbose=0)
+        return model.get_weights()
+
+    remembering = train()
+    assert images_through(ran, {"below", "lower"}) == 24 + 9
+    ran.clear()
+    monkeypatch.setenv(MEMORY_VARIABLE, "0.08")  # room for one batch at the frontier, not for a memory
+    forgetting = train()
+    assert images_through(ran, {"below", "lower"}) == 2 * (24 + 9)
+    for one, other in zip(remembering, forgetting, strict=True):
+        assert np.array_equal(one, other)
+
+
+def test_the_memory_goes_with_its_model(make_toy, data):
+    gc.collect()
+    before = len(recall._memories)
+    model = make_toy()
+    tl.train_head(model, data, epochs=1, verbose=0)
+    assert len(recall._memories) == before + 1
+    del model
+    gc.collect()
+    assert len(recall._memories) == before
