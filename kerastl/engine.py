@@ -13,8 +13,10 @@ from kerastl.backup import Backup, Best, describe_run
 from kerastl.data import check_image_data
 from kerastl.features import FRESH, make_source, single, split_model
 from kerastl.progress import Progress
+from kerastl.quiet import no_retracing_warnings
 
 
+@no_retracing_warnings()
 def train(model, data, phase, epochs, learning_rate, views, class_weight, callbacks, backup_dir, verbose):
     """Train what is trainable in the model. For the arguments, the result and the errors see `kerastl.training`."""
     _check_arguments(epochs, views)

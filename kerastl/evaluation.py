@@ -7,6 +7,7 @@ import numpy as np
 
 from kerastl.data import check_pixels
 from kerastl.features import predict_padded
+from kerastl.quiet import no_retracing_warnings
 
 
 class Evaluation(NamedTuple):
@@ -33,6 +34,7 @@ class Evaluation(NamedTuple):
         return f"accuracy {self.accuracy:.3f}, loss {self.loss:.3f} on {len(self.labels)} images"
 
 
+@no_retracing_warnings()
 def evaluate(model: keras.Model, dataset) -> Evaluation:
     """Measure a model on a dataset, usually `data.test`, in one pass.
 

@@ -11,6 +11,7 @@ import keras
 import numpy as np
 
 from kerastl.data import check_pixels
+from kerastl.quiet import no_retracing_warnings
 from kerastl.sources import read_image
 
 _CLASS_NAMES_FILE = "class_names.json"  # a further member of the .keras archive; Keras leaves it alone (fact 6)
@@ -93,6 +94,7 @@ def load(path) -> SavedModel:
     return SavedModel(model, class_names)
 
 
+@no_retracing_warnings()
 def predict(model, image, *, class_names: Sequence[str] | None = None, top: int = 3) -> list[Prediction]:
     """Name what is in one picture.
 
