@@ -18,7 +18,8 @@ import numpy as np
 
 import kerastl as tl
 from common import make_parser, write_results
-from kerastl.features import run_frozen, single, split_model
+from kerastl.features import run_frozen
+from kerastl.frontier import single, split_model
 
 EPOCHS, LAYERS, VIEWS = 10, 30, 3
 

@@ -25,7 +25,8 @@ import numpy as np
 import kerastl as tl
 from common import make_parser, read_results, write_results
 from kerastl.data import make_dataset, set_aside
-from kerastl.features import Kept, Source, run_frozen, single, split_model
+from kerastl.features import Kept, Source, run_frozen
+from kerastl.frontier import single, split_model
 from kerastl.sources import read_folder
 
 VIEWS = (0, 1, 2, 4, 8, "fresh")

@@ -8,7 +8,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from kerastl.features import Split
+from kerastl.frontier import Split
 from kerastl.recall import digest_weights
 
 

@@ -11,7 +11,8 @@ import keras
 
 from kerastl.backup import Backup, Best, describe_run
 from kerastl.data import check_image_data
-from kerastl.features import FRESH, make_source, single, split_model
+from kerastl.features import FRESH, make_source
+from kerastl.frontier import single, split_model
 from kerastl.progress import Progress
 from kerastl.quiet import no_retracing_warnings
 

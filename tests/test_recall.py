@@ -8,7 +8,8 @@ import pytest
 
 import kerastl as tl
 from kerastl import features, recall
-from kerastl.features import run_batch, run_frozen, split_model
+from kerastl.features import run_batch, run_frozen
+from kerastl.frontier import split_model
 from kerastl.graph import find_base_model
 from kerastl.storage import MEMORY_VARIABLE
 

@@ -15,8 +15,9 @@ import tensorflow as tf
 
 import kerastl as tl
 from kerastl.bases import BASES
-from kerastl.features import run_batch, split_model
+from kerastl.features import run_batch
 from kerastl.freezing import unfreeze_all
+from kerastl.frontier import split_model
 from kerastl.graph import find_base_model
 
 

@@ -1,0 +1,127 @@
+"""Split a model at its frontier: what training cannot change, and what it can.
+
+The frontier is the set of tensors (usually one) at or below the first trainable layer through which every path from the
+image passes. Below it nothing is learned, so an image gives the same values there in every epoch.
+"""
+
+from typing import NamedTuple
+
+import keras
+
+from kerastl.graph import (
+    acts_differently_in_training,
+    find_base_model,
+    has_trainable_weights,
+    is_batch_norm,
+    leaf_layers,
+    live_tensors,
+    run_order,
+    size_in_bytes,
+    work,
+)
+from kerastl.recall import Recall
+
+WORK_TO_REPEAT = 0.15  # share of the frozen part's work that may be repeated in each epoch to keep fewer bytes
+
+
+class Split(NamedTuple):
+    """A model in three parts that share its layers: `upper(lower(front(images)))` is the model's prediction."""
+
+    front: keras.Model  # raw images -> augmented (in training mode) and scaled images
+    lower: keras.Model  # scaled images -> the tensors of the frontier; always run as inference
+    upper: keras.Model  # the tensors of the frontier -> probabilities; all that training changes is in here
+    depth: int  # calls of the base inside `lower`; 0 when they do no work, because all of the base is trained
+    recall: Recall | None  # what `lower` gave for images as they are, earlier; None when it does no work
+
+
+def split_model(model: keras.Model) -> Split:
+    """Cut a model at its frontier.
+
+    With the base frozen the frontier lies after the pooling; with its top unfrozen, at the cheapest place to keep at or
+    below the first trainable layer; with all of it trainable, at the image. Nothing that acts differently in training
+    (dropout inside the base) is left between the frontier and the first trainable layer, so that what is frozen acts as
+    inference on every path.
+
+    Args:
+        model: any functional or Sequential model that calls one base as a layer and goes on from it in a plain chain.
+
+    Returns:
+        `Split(front, lower, upper, depth, recall)`.
+
+    Raises:
+        ValueError: what follows the base is not a plain chain.
+    """
+    base = find_base_model(model)
+    calls = run_order(model)
+    place = [node.operation for node in calls].index(base)
+    if any(len(node.input_tensors) != 1 or len(node.outputs) != 1 for node in calls[place:]):
+        raise ValueError(f"Expected a plain chain of layers from the base {base.name!r} to the end of {model.name!r}.")
+    scaled_image, features = calls[place].input_tensors[0], calls[place].outputs[0]
+    front = keras.Model(model.inputs[0], scaled_image, name="front")
+
+    nodes = run_order(base)
+    first = next((number for number, node in enumerate(nodes) if has_trainable_weights(node.operation)), len(nodes))
+    stop, tensors = _cheapest_place(nodes, _usual_start(base, nodes))  # where to remember, if that is on the way
+    if first == len(nodes):  # the whole base is frozen: go on into the head, as far as training changes nothing
+        pooled = features
+        for node in calls[place + 1 :]:
+            if has_trainable_weights(node.operation) or acts_differently_in_training(node.operation):
+                break
+            pooled = node.outputs[0]
+        depth, lower = first, keras.Model(scaled_image, pooled, name="lower")
+        upper = keras.Model(pooled, model.outputs[0], name="upper")
+    else:
+        depth, frontier = _cheapest_place(nodes, first)
+        lower = keras.Model(base.inputs[0], frontier, name="lower")
+        top = keras.Model(single(frontier), base.outputs[0], name="top")
+        upper = _join(frontier, top, keras.Model(features, model.outputs[0], name="head"), "upper")
+    if not 0 < stop < depth:
+        return Split(front, lower, upper, depth, Recall(model, front, lower, None) if depth else None)
+    if first == len(nodes):
+        above = _join(tensors, keras.Model(single(tensors), base.outputs[0]), keras.Model(features, pooled), "above")
+    else:
+        above = keras.Model(single(tensors), frontier, name="above")
+    below = keras.Model(base.inputs[0], tensors, name="below")
+    return Split(front, lower, upper, depth, Recall(model, front, below, above))
+
+
+def _join(tensors: list, first: keras.Model, second: keras.Model, name: str) -> keras.Model:
+    """One model from the tensors through both models."""
+    inputs = single([keras.Input(tensor.shape[1:], dtype=tensor.dtype) for tensor in tensors])
+    return keras.Model(inputs, second(first(inputs)), name=name)
+
+
+def _usual_start(base: keras.Model, nodes: list) -> int:
+    """The call where training usually begins in phase 2, if at all: 30 layers from the top, in a small base half."""
+    usual = {id(layer) for layer in base.layers[-min(30, len(base.layers) // 2) :]}
+    for number, node in enumerate(nodes):
+        if id(node.operation) in usual and any(
+            leaf.weights and not is_batch_norm(leaf) for leaf in leaf_layers(node.operation)
+        ):
+            return number
+    return len(nodes) - 1
+
+
+def single(tensors: list):
+    """The tensor itself where there is only one: Keras wants the structure that a model was built with."""
+    return tensors if len(tensors) > 1 else tensors[0]
+
+
+def _cheapest_place(nodes: list, first: int) -> tuple[int, list]:
+    """How many calls of the base come before the cut (0 if they do no work), and the tensors to keep there.
+
+    Of the places that leave little of the frozen part's work to be done again, the one with the fewest bytes: inside a
+    block the tensors are often several times as large as between two blocks.
+    """
+    places = live_tensors(nodes)[:first]
+    allowed = WORK_TO_REPEAT * sum(work(node) for node in nodes[:first])
+    candidates, repeated = [], 0
+    for number in reversed(range(first)):
+        candidates.append((size_in_bytes(places[number]), -number))
+        repeated += work(nodes[number])
+        operation = nodes[number].operation
+        if repeated > allowed or (acts_differently_in_training(operation) and not is_batch_norm(operation)):
+            break
+    number = -min(candidates)[1]
+    depth = number if any(work(node) for node in nodes[: number + 1]) else 0
+    return depth, places[number]
