@@ -129,15 +129,17 @@ def run_frozen(split: Split, dataset, views: int = 0, verbose: int = 1, label: s
 
 def run_batch(split: Split, images, augment: bool, batch_size: int, remember: bool = False) -> list[np.ndarray]:
     """The frontier's tensors for one batch of raw images. Outside any training step, so always as inference."""
-
-    def scaled():
-        check_pixels(images)
-        return split.front(keras.ops.convert_to_tensor(images, dtype="float32"), training=augment)
+    check_pixels(images)
 
     def compute(model, tensors):
         return keras.tree.flatten(predict_padded(model, single(tensors), batch_size))
 
-    if remember and not augment and split.recall:
+    def scaled():
+        return split.front(keras.ops.convert_to_tensor(images, dtype="float32"), training=False)
+
+    if augment:
+        return compute(split.augmented, [keras.ops.convert_to_tensor(images, dtype="float32")])
+    if remember and split.recall:
         return split.recall.run(images, compute, scaled)
     return compute(split.lower, [scaled()])
 

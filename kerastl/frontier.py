@@ -32,6 +32,18 @@ class Split(NamedTuple):
     upper: keras.Model  # the tensors of the frontier -> probabilities; all that training changes is in here
     depth: int  # calls of the base inside `lower`; 0 when they do no work, because all of the base is trained
     recall: Recall | None  # what `lower` gave for images as they are, earlier; None when it does no work
+    augmented: keras.Model  # raw images -> the tensors of the frontier for an augmented view of each
+
+
+class _Augment(keras.Layer):
+    """The front in training mode, in a model that runs as inference otherwise."""
+
+    def __init__(self, front: keras.Model):
+        super().__init__()
+        self.front = front
+
+    def call(self, images):
+        return self.front(images, training=True)
 
 
 def split_model(model: keras.Model) -> Split:
@@ -46,7 +58,7 @@ def split_model(model: keras.Model) -> Split:
         model: any functional or Sequential model that calls one base as a layer and goes on from it in a plain chain.
 
     Returns:
-        `Split(front, lower, upper, depth, recall)`.
+        `Split(front, lower, upper, depth, recall, augmented)`.
 
     Raises:
         ValueError: what follows the base is not a plain chain.
@@ -75,14 +87,15 @@ def split_model(model: keras.Model) -> Split:
         lower = keras.Model(base.inputs[0], frontier, name="lower")
         top = keras.Model(single(frontier), base.outputs[0], name="top")
         upper = _join(frontier, top, keras.Model(features, model.outputs[0], name="head"), "upper")
+    augmented = keras.Model(model.inputs[0], lower(_Augment(front)(model.inputs[0])), name="augmented")
     if not 0 < stop < depth:
-        return Split(front, lower, upper, depth, Recall(model, front, lower, None) if depth else None)
+        return Split(front, lower, upper, depth, Recall(model, front, lower, None) if depth else None, augmented)
     if first == len(nodes):
         above = _join(tensors, keras.Model(single(tensors), base.outputs[0]), keras.Model(features, pooled), "above")
     else:
         above = keras.Model(single(tensors), frontier, name="above")
     below = keras.Model(base.inputs[0], tensors, name="below")
-    return Split(front, lower, upper, depth, Recall(model, front, below, above))
+    return Split(front, lower, upper, depth, Recall(model, front, below, above), augmented)
 
 
 def _join(tensors: list, first: keras.Model, second: keras.Model, name: str) -> keras.Model:

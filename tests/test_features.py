@@ -45,6 +45,19 @@ def test_views_are_different_augmentations_of_the_same_images(make_model, settle
     assert np.array_equal(kept.labels, arrays["validation"][1])
 
 
+def test_a_view_is_what_the_front_gives_in_training_mode(make_model, settle, arrays):
+    split, images = split_model(settle(make_model(), arrays["train"][0])), arrays["test"][0]
+    chance = [np.array(variable) for variable in split.front.variables]
+    assert chance  # the seeds of the augmentation layers
+    (view,) = run_batch(split, images, augment=True, batch_size=9)
+    for variable, value in zip(split.front.variables, chance, strict=True):
+        variable.assign(value)
+    expected = split.lower(split.front(images.astype("float32"), training=True), training=False)
+    np.testing.assert_allclose(view, expected, rtol=1e-3, atol=1e-3)
+    plain = split.lower(split.front(images.astype("float32"), training=False), training=False)
+    assert np.abs(view - plain).mean() > 0.1
+
+
 def test_an_epoch_takes_each_image_once_from_one_of_its_views(make_model, ordered_data):
     kept = run_frozen(split_model(make_model()), ordered_data.validation, views=1, verbose=0)
     stored = kept.tensors[0]

@@ -46,7 +46,8 @@ def test_with_views_only_the_augmented_images_run_in_phase_2(make_model, data, r
     ran.clear()
     tl.unfreeze_top(model, 30)
     tl.fine_tune(model, data, epochs=1, views=2, verbose=0)
-    assert images_through(ran, {"below", "lower"}) == 2 * 24
+    assert images_through(ran, {"below", "lower"}) == 0
+    assert images_through(ran, {"augmented"}) == 2 * 24
 
 
 def test_a_second_try_runs_nothing(toy, data, ran):
