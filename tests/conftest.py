@@ -148,7 +148,7 @@ def settle():
         before = [(layer.momentum, layer.trainable) for layer in norms]
         for layer in norms:
             layer.momentum, layer.trainable = 0.0, True
-            if layer.gamma is not None:
+            if layer.scale:
                 layer.gamma.assign(rng.uniform(0.8, 1.2, layer.gamma.shape))
             layer.beta.assign(rng.normal(0, 0.2, layer.beta.shape))
         model(images.astype("float32"), training=True)

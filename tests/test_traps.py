@@ -184,15 +184,15 @@ def test_fact_9_training_leaves_jit_compilation_to_keras(toy, data):
 
 def test_fact_10_dropout_inside_a_frozen_base_is_off(data, arrays, settle):
     images = arrays["test"][0].astype("float32")
+    model = settle(tl.build_model("EfficientNetB0", data, weights=None, augment=False), arrays["train"][0])
     base = keras.applications.EfficientNetB0(include_top=False, weights=None, input_shape=(32, 32, 3))
-    raw = settle(called_as_inference(base), arrays["train"][0])
+    base.set_weights(find_base_model(model).get_weights())
+    raw = called_as_inference(base)
     base.trainable = False
     raw_features = keras.Model(raw.inputs, raw.layers[-2].output)
     first, second = (np.asarray(raw_features(images, training=True)) for _ in range(2))
     notice(10, still_so=not np.allclose(first, second, rtol=1e-3))
 
-    model = tl.build_model("EfficientNetB0", data, weights=None, augment=False)
-    find_base_model(model).set_weights(base.get_weights())
     split = split_model(model)
     (first,), (second,) = (run_batch(split, arrays["test"][0], augment=True, batch_size=9) for _ in range(2))
     assert np.array_equal(first, second)
