@@ -73,29 +73,30 @@ def split_model(model: keras.Model) -> Split:
 
     nodes = run_order(base)
     first = next((number for number, node in enumerate(nodes) if has_trainable_weights(node.operation)), len(nodes))
-    stop, tensors = _cheapest_place(nodes, _usual_start(base, nodes))  # where to remember, if that is on the way
     if first == len(nodes):  # the whole base is frozen: go on into the head, as far as training changes nothing
         pooled = features
         for node in calls[place + 1 :]:
             if has_trainable_weights(node.operation) or acts_differently_in_training(node.operation):
                 break
             pooled = node.outputs[0]
-        depth, lower = first, keras.Model(scaled_image, pooled, name="lower")
+        depth, frontier, after = first, base.outputs, keras.Model(features, pooled, name="after")
+        lower = keras.Model(scaled_image, pooled, name="lower")
         upper = keras.Model(pooled, model.outputs[0], name="upper")
     else:
-        depth, frontier = _cheapest_place(nodes, first)
+        (depth, frontier), after = _cheapest_place(nodes, first), None
         lower = keras.Model(base.inputs[0], frontier, name="lower")
         top = keras.Model(single(frontier), base.outputs[0], name="top")
         upper = _join(frontier, top, keras.Model(features, model.outputs[0], name="head"), "upper")
     augmented = keras.Model(model.inputs[0], lower(_Augment(front)(model.inputs[0])), name="augmented")
-    if not 0 < stop < depth:
-        return Split(front, lower, upper, depth, Recall(model, front, lower, None) if depth else None, augmented)
-    if first == len(nodes):
-        above = _join(tensors, keras.Model(single(tensors), base.outputs[0]), keras.Model(features, pooled), "above")
-    else:
-        above = keras.Model(single(tensors), frontier, name="above")
-    below = keras.Model(base.inputs[0], tensors, name="below")
-    return Split(front, lower, upper, depth, Recall(model, front, below, above), augmented)
+
+    below, above = lower, None
+    stop, tensors = _cheapest_place(nodes, _usual_start(base, nodes))
+    if 0 < stop < depth:  # the place where to remember is on the way to the frontier
+        below = keras.Model(base.inputs[0], tensors, name="below")
+        above = keras.Model(single(tensors), single(frontier), name="above")
+        above = _join(tensors, above, after, "above") if after else above
+    recall = Recall(model, front, below, above) if depth else None
+    return Split(front, lower, upper, depth, recall, augmented)
 
 
 def _join(tensors: list, first: keras.Model, second: keras.Model, name: str) -> keras.Model:

@@ -91,6 +91,10 @@ def fine_tune(
     Everything below the lowest unfrozen layer runs once for each of the `views` of an image. Arguments, result and
     errors are those of `train_head`, with a lower default rate and three views; call `unfreeze_top` first.
 
+    What the views cost and give (benchmarks/views.py, two cores, five seeds): with four, phase 2 on 2,100 flower photos
+    of 160 pixels took 62 s instead of 19 s, and accuracy was 0.004 ± 0.007 higher; on 176 photos of ants and bees 6 s
+    instead of 4 s, and 0.020 ± 0.036. Neither difference is clear. Where time matters more, set `views=0`.
+
     Raises:
         ValueError: nothing in the base is unfrozen; a BatchNormalization layer is (call `unfreeze_top`, which holds
             them still); the classes of `data` are not those of the model.

@@ -1,5 +1,7 @@
 """The README is true: its code runs, its commands exist, its tables are the measured ones."""
 
+import importlib
+import json
 import re
 import shlex
 import shutil
@@ -7,10 +9,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from kerastl.__main__ import make_parser
 
+PHOTOS = ("flowers", "hymenoptera")
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 
@@ -70,3 +74,33 @@ def test_the_tables_are_the_measured_ones(tmp_path):
     subprocess.run([sys.executable, program, "--tables"], check=True, capture_output=True)
     for name in ("README.md", "data/README.md"):
         assert (tmp_path / name).read_text() == (ROOT / name).read_text()
+
+
+def test_the_table_of_views_is_the_measured_one():
+    results = {name: json.loads((ROOT / f"benchmarks/results/views_{name}.json").read_text()) for name in PHOTOS}
+
+    def figures(photos: str, phase: str, views: str) -> tuple[str, str, str]:
+        runs = [results[photos][f"{phase}, views {views}, seed {seed}"] for seed in range(5)]
+        plain = [results[photos][f"{phase}, views 0, seed {seed}"]["accuracy"] for seed in range(5)]
+        accuracy = np.array([run["accuracy"] for run in runs])
+        gain = accuracy - plain
+        half = 2.776 * gain.std(ddof=1) / np.sqrt(5)  # Student's t, 4 degrees of freedom
+        difference = "" if views == "0" else f"{gain.mean():+.3f} ± {half:.3f}"
+        return f"{accuracy.mean():.3f}", difference, f"{np.mean([run['seconds'] for run in runs]):.0f}"
+
+    rows = re.findall(r'^\| "?(\d|fresh)"? \|(.*)\|$', README, flags=re.MULTILINE)
+    assert [views for views, _ in rows] == ["0", "1", "2", "4", "8", "fresh"]
+    for views, cells in rows:
+        head, _, head_seconds = figures("flowers", "phase 1", views)
+        tuned, gain, seconds = figures("flowers", "phase 2 at 0.0003", views)
+        few, few_gain, _ = figures("hymenoptera", "phase 2 at 0.0003", views)
+        expected = [head, head_seconds, tuned, gain, seconds, few, few_gain]
+        assert [cell.strip() for cell in cells.split("|")] == expected
+
+
+def test_the_table_of_speed_is_the_measured_one(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    table = importlib.import_module("two_phase").table
+    lines = table(json.loads((ROOT / "benchmarks/results/flowers.json").read_text()), range(3))
+    assert len(lines) > 3
+    assert "\n".join(lines) in README
