@@ -8,6 +8,7 @@ as in kerastl's default for phase 2, it also runs the frozen part once for each 
 one run, `--repeats` times; the medians and their ratios are printed as a table and written to JSON.
 """
 
+import inspect
 import os
 import time
 
@@ -21,7 +22,8 @@ from common import make_parser, write_results
 from kerastl.features import run_frozen
 from kerastl.frontier import single, split_model
 
-EPOCHS, LAYERS, VIEWS = 10, 30, 3
+EPOCHS, LAYERS = 10, 30
+VIEWS = inspect.signature(tl.fine_tune).parameters["views"].default
 
 
 def build(args, data, unfrozen: bool):

@@ -21,6 +21,7 @@ from kerastl.graph import (
 )
 from kerastl.recall import Recall
 
+USUAL_LAYERS = 30  # what `unfreeze_top` is usually asked for; phase 2 can go on from phase 1 up to here
 WORK_TO_REPEAT = 0.15  # share of the frozen part's work that may be repeated in each epoch to keep fewer bytes
 
 
@@ -106,8 +107,8 @@ def _join(tensors: list, first: keras.Model, second: keras.Model, name: str) -> 
 
 
 def _usual_start(base: keras.Model, nodes: list) -> int:
-    """The call where training usually begins in phase 2, if at all: 30 layers from the top, in a small base half."""
-    usual = {id(layer) for layer in base.layers[-min(30, len(base.layers) // 2) :]}
+    """The call where training usually begins in phase 2; in a small base, half-way up."""
+    usual = {id(layer) for layer in base.layers[-min(USUAL_LAYERS, len(base.layers) // 2) :]}
     for number, node in enumerate(nodes):
         if id(node.operation) in usual and any(
             leaf.weights and not is_batch_norm(leaf) for leaf in leaf_layers(node.operation)

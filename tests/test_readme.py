@@ -9,12 +9,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from kerastl.__main__ import make_parser
 
-PHOTOS = ("flowers", "hymenoptera")
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 
@@ -76,31 +74,39 @@ def test_the_tables_are_the_measured_ones(tmp_path):
         assert (tmp_path / name).read_text() == (ROOT / name).read_text()
 
 
-def test_the_table_of_views_is_the_measured_one():
-    results = {name: json.loads((ROOT / f"benchmarks/results/views_{name}.json").read_text()) for name in PHOTOS}
+@pytest.fixture
+def benchmark(monkeypatch):
+    """A function that imports one of the benchmarks and reads one file of results."""
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    return importlib.import_module, lambda name: json.loads((ROOT / f"benchmarks/results/{name}.json").read_text())
 
-    def figures(photos: str, phase: str, views: str) -> tuple[str, str, str]:
-        runs = [results[photos][f"{phase}, views {views}, seed {seed}"] for seed in range(5)]
-        plain = [results[photos][f"{phase}, views 0, seed {seed}"]["accuracy"] for seed in range(5)]
-        accuracy = np.array([run["accuracy"] for run in runs])
-        gain = accuracy - plain
-        half = 2.776 * gain.std(ddof=1) / np.sqrt(5)  # Student's t, 4 degrees of freedom
-        difference = "" if views == "0" else f"{gain.mean():+.3f} ± {half:.3f}"
-        return f"{accuracy.mean():.3f}", difference, f"{np.mean([run['seconds'] for run in runs]):.0f}"
+
+def test_the_table_of_views_is_the_measured_one(benchmark):
+    load, results = benchmark
+
+    def rows_of(photos: str, phase: str) -> list[list[str]]:
+        lines = load("views").table(results(f"views_{photos}"), phase)[2:]
+        return [[cell.strip() for cell in line.split("|")[2:-1]] for line in lines]
 
     rows = re.findall(r'^\| "?(\d|fresh)"? \|(.*)\|$', README, flags=re.MULTILINE)
     assert [views for views, _ in rows] == ["0", "1", "2", "4", "8", "fresh"]
-    for views, cells in rows:
-        head, _, head_seconds = figures("flowers", "phase 1", views)
-        tuned, gain, seconds = figures("flowers", "phase 2 at 0.0003", views)
-        few, few_gain, _ = figures("hymenoptera", "phase 2 at 0.0003", views)
-        expected = [head, head_seconds, tuned, gain, seconds, few, few_gain]
-        assert [cell.strip() for cell in cells.split("|")] == expected
+    tuned = "phase 2 at 0.0003"
+    measured = [rows_of("flowers", "phase 1"), rows_of("flowers", tuned), rows_of("hymenoptera", tuned)]
+    for (_, cells), head, top, few in zip(rows, *measured, strict=True):
+        assert [cell.strip() for cell in cells.split("|")] == [head[0], head[2], *top, *few[:2]]
 
 
-def test_the_table_of_speed_is_the_measured_one(monkeypatch):
-    monkeypatch.syspath_prepend(ROOT / "benchmarks")
-    table = importlib.import_module("two_phase").table
-    lines = table(json.loads((ROOT / "benchmarks/results/flowers.json").read_text()), range(3))
+def test_the_table_of_speed_is_the_measured_one(benchmark):
+    load, results = benchmark
+    lines = load("two_phase").table(results("flowers"), range(3))
     assert len(lines) > 3
     assert "\n".join(lines) in README
+
+
+def test_the_table_of_photos_is_the_measured_one(benchmark, monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "data/make")
+    (load, results), names = benchmark, ("head only", "fine-tuned")
+    for photos in ("flower_photos", "hymenoptera"):
+        for pixels in (224, 160):
+            runs = [results("photos")[f"{photos}, {pixels} pixels, {name}"] for name in names]
+            assert f"| {pixels} | {' | '.join(map(load('measure').mean_and_interval, runs))} |" in README
