@@ -12,7 +12,7 @@ from kerastl.data import check_pixels
 from kerastl.frontier import Split, single
 from kerastl.graph import acts_differently_in_training, leaf_layers
 from kerastl.progress import Progress
-from kerastl.storage import find_room
+from kerastl.storage import find_room, release
 
 FRESH = "fresh"
 
@@ -42,7 +42,9 @@ class Kept(NamedTuple):
         for start in range(0, images, self.batch_size):
             index = order[start : start + self.batch_size]
             row = np.random.randint(rows, size=len(index)) if rows > 1 else 0
-            yield [np.asarray(tensor[row, index]) for tensor in self.tensors], self.labels[index]
+            batch = [np.asarray(tensor[row, index]) for tensor in self.tensors]
+            release(self.tensors)
+            yield batch, self.labels[index]
 
 
 def make_source(split: Split, dataset, views, shuffle: bool, verbose: int, label: str) -> Source:
@@ -122,6 +124,7 @@ def run_frozen(split: Split, dataset, views: int = 0, verbose: int = 1, label: s
                 for array, tensor in zip(room.arrays, tensors, strict=True):
                     array[row, start:end] = tensor
                 progress.advance(end - start)
+            release(room.arrays)
             labels.append(np.asarray(batch_labels))
             start = end
     return Kept([array[:, :start] for array in room.arrays], np.concatenate(labels), batch_size)

@@ -1,6 +1,7 @@
 """Room for kept activations: in memory if they fit the budget, else in a temporary file, else none."""
 
 import math
+import mmap
 import os
 import shutil
 import tempfile
@@ -62,6 +63,14 @@ def find_room(shapes: list[tuple[int, ...]], least: int, dtype="float32") -> Roo
         ) from error
     arrays = [flat[start:end].reshape(shape) for start, end, shape in zip(ends, ends[1:], shapes, strict=False)]
     return Room(arrays, f"{size_text(needed)} in a temporary file")
+
+
+def release(arrays: list[np.ndarray]) -> None:
+    """Take arrays that lie in a file out of memory again; the file keeps what they hold."""
+    for array in arrays:
+        mapped = getattr(array, "_mmap", None)
+        if mapped is not None and hasattr(mmap, "MADV_DONTNEED"):
+            mapped.madvise(mmap.MADV_DONTNEED)
 
 
 def memory_budget() -> float:

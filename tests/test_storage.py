@@ -1,5 +1,6 @@
 """Where kept activations go: memory, a temporary file without a name, or nowhere; and that it changes no weight."""
 
+import mmap
 import os
 import shutil
 import subprocess
@@ -12,7 +13,7 @@ import psutil
 import pytest
 
 import kerastl as tl
-from kerastl.storage import FREE_SHARE, MEMORY_VARIABLE, find_room, memory_budget, size_text
+from kerastl.storage import FREE_SHARE, MEMORY_VARIABLE, find_room, memory_budget, release, size_text
 
 
 @pytest.fixture
@@ -44,6 +45,17 @@ def test_what_does_not_fit_lies_in_a_file_without_a_name(budget, tmp_path, monke
     assert room.arrays[0].tolist() == [[1.5] * 3] * 2
     assert room.arrays[1].tolist() == [2.5] * 5
     assert list(tmp_path.iterdir()) == []  # nothing to be left behind
+
+
+@pytest.mark.skipif(not hasattr(mmap, "MADV_DONTNEED"), reason="Windows takes such pages out of memory by itself")
+def test_what_lies_in_a_file_can_leave_memory_and_is_not_lost(budget):
+    budget(0)
+    array = find_room([(20, 1000, 1000)], least=0).arrays[0]
+    array[:] = np.arange(20)[:, None, None]
+    full = psutil.Process().memory_info().rss
+    release([array])
+    assert full - psutil.Process().memory_info().rss > 0.9 * array.nbytes
+    assert np.array_equal(array[:, 0, 0], np.arange(20))
 
 
 def test_without_room_on_disk_there_is_none(budget, full_disk):
