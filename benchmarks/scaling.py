@@ -53,31 +53,36 @@ def run_row(row: dict) -> dict:
     return {"seconds": round(seconds, 1), "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024}
 
 
+COLUMNS = ("images", "pixels", "layers unfrozen", "base", "kept", "seconds", "images/s", "peak MiB")
+HEAD = f"| {' | '.join(COLUMNS)} |\n{'|---' * len(COLUMNS)}|"
+
+
+def line(row: dict) -> str:
+    place = "in memory" if row["budget"] is None else "in a file"
+    return (
+        f"| {row['images']} | {row['size']} | {row['layers']} | {row['base']} | {place} | {row['seconds']} | "
+        f"{row['images'] / row['seconds']:.0f} | {row['peak_mb']} |"
+    )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", choices=STUDIES)
-    parser.add_argument("--out", type=Path, default=Path("scaling.json"))
+    parser.add_argument("--out", type=Path, default=Path(), help="folder for one JSON file of each study")
     parser.add_argument("--row", type=json.loads, help=argparse.SUPPRESS)  # one row, in a process of its own
     args = parser.parse_args()
     if args.row:
         print(json.dumps(run_row(args.row)))
         return
-    rows = []
-    print("| images | pixels | layers unfrozen | base | kept | seconds | images/s | peak MB |")
-    print("|---|---|---|---|---|---|---|---|")
     for study in [args.only] if args.only else STUDIES:
+        rows = []
+        print(f"\n{HEAD}", flush=True)
         for change in STUDIES[study]:
             row = USUAL | change
             budget = {} if row["budget"] is None else {MEMORY_VARIABLE: str(row["budget"])}
-            row |= run_alone("--row", json.dumps(row), environment={**os.environ, **budget})
-            rows.append(row)
-            place = "in memory" if row["budget"] is None else "in a file"
-            print(
-                f"| {row['images']} | {row['size']} | {row['layers']} | {row['base']} | {place} | {row['seconds']} | "
-                f"{row['images'] / row['seconds']:.0f} | {row['peak_mb']} |",
-                flush=True,
-            )
-            write_results(args.out, rows)
+            rows.append(row | run_alone("--row", json.dumps(row), environment={**os.environ, **budget}))
+            print(line(rows[-1]), flush=True)
+            write_results(args.out / f"scaling_{study}.json", rows)
 
 
 if __name__ == "__main__":
