@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 READY = $(VENV)/ready
 
-.PHONY: demo test test-all lint wheel clean
+.PHONY: demo test test-all browser lint wheel clean
 
 demo: $(READY)  ## train on the bundled flowers; the run folder is runs/demo
 	$(BIN)/python -m kerastl train drawn_flowers --weights garden --out runs/demo --overwrite
@@ -13,7 +13,11 @@ test: $(READY)  ## run the tests
 	$(BIN)/python -m pytest
 
 test-all: $(READY)  ## run the slow tests, too
-	$(BIN)/python -m pytest -m ""
+	$(BIN)/python -m pytest -m "not browser"
+
+browser: $(READY)  ## look at the reports in a real browser; needs Chromium (Debian: apt install chromium)
+	$(BIN)/python -m pip install --quiet -r requirements-browser.txt
+	$(BIN)/python -m pytest -m browser
 
 lint: $(READY)  ## check the style
 	$(BIN)/ruff check .

@@ -1,4 +1,4 @@
-"""The command line: `python -m kerastl train …` and `python -m kerastl predict …`."""
+"""The command line: `python -m kerastl train …`, `predict …` and `inspect …`."""
 
 import argparse
 import contextlib
@@ -9,6 +9,7 @@ EXAMPLES = """examples:
   python -m kerastl train drawn_flowers --weights garden --out runs/flowers
   python -m kerastl train my_photos/ --base EfficientNetB0 --out runs/mine
   python -m kerastl predict runs/flowers/model.keras photo.jpg
+  python -m kerastl inspect runs/flowers/model.keras
 """
 
 
@@ -20,7 +21,7 @@ def make_parser() -> argparse.ArgumentParser:
         epilog=EXAMPLES,
         formatter_class=formatter,
     )
-    commands = parser.add_subparsers(dest="command", required=True, metavar="train | predict")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="train | predict | inspect")
 
     train = commands.add_parser(
         "train",
@@ -66,8 +67,16 @@ def make_parser() -> argparse.ArgumentParser:
 
     predict = commands.add_parser("predict", help="name what is in pictures")
     predict.add_argument("model", metavar="MODEL.keras", help="a file that train wrote")
-    predict.add_argument("images", nargs="+", metavar="PICTURE")
+    predict.add_argument("images", nargs="+", metavar="PATH", help="a picture, or a folder of pictures")
     predict.add_argument("--top", type=int, default=3, help="how many classes to show (default: %(default)s)")
+    form = predict.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="print JSON")
+    form.add_argument("--csv", action="store_true", help="print comma-separated values")
+    predict.add_argument("--cam", metavar="DIR", help="write a heat map for each picture: where it saw the class")
+
+    inspect = commands.add_parser("inspect", help="show what is in a model's file")
+    inspect.add_argument("model", metavar="MODEL.keras", help="a file that train wrote")
+    inspect.add_argument("--picture", metavar="FILE.png", help="also draw the layers")
     return parser
 
 
@@ -89,11 +98,16 @@ def main(arguments: list[str] | None = None) -> int:
     args = make_parser().parse_args(arguments)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's lines about graphics cards that are not there
     os.environ.setdefault("MPLBACKEND", "Agg")
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")  # a terminal without × or ▁ shows a question mark instead
     with _quiet_stderr():
         from kerastl import commands
 
     try:
-        {"train": commands.train, "predict": commands.predict}[args.command](args)
+        getattr(commands, args.command)(args)
+    except BrokenPipeError:  # who reads the output, such as `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except (ValueError, TypeError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -142,6 +142,30 @@ def check_image_data(data) -> None:
             )
 
 
+def find_part(data, part: str):
+    """One of the three datasets, by name. Raises TypeError or ValueError when it is none, or `data` no `ImageData`."""
+    check_image_data(data)
+    if part not in PART_NAMES:
+        raise ValueError(f"Received part={part!r}. Expected one of {', '.join(PART_NAMES)}.")
+    return getattr(data, part)
+
+
+def pick_images(dataset, numbers) -> list[tuple[np.ndarray, int]]:
+    """(image, label) for each of these numbers of images, counted from 0 in one pass over the dataset.
+
+    For a number beyond the end it is the last image.
+    """
+    wanted, found, start, last = set(map(int, numbers)), {}, 0, None
+    for images, labels in dataset:
+        for number in wanted.intersection(range(start, start + len(labels))):
+            found[number] = np.asarray(images[number - start]), int(labels[number - start])
+        last = np.asarray(images[-1]), int(labels[-1])
+        start += len(labels)
+        if len(found) == len(wanted):
+            break
+    return [found.get(int(number), last) for number in numbers]
+
+
 def check_pixels(images) -> None:
     """Raise ValueError when a batch looks as if its pixels had been scaled already: the most common silent mistake."""
     images = np.asarray(images)

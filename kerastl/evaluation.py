@@ -1,13 +1,36 @@
 """Measure a model on held-out images: predictions and labels from one pass, so that every figure agrees."""
 
+import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import keras
 import numpy as np
 
-from kerastl.data import check_pixels
-from kerastl.features import predict_padded
+from kerastl.features import predict_all
+from kerastl.graph import check_built
 from kerastl.quiet import no_retracing_warnings
+
+BINS = 10  # of equal width, in which calibration is measured
+
+
+class ClassScore(NamedTuple):
+    """How well one class is found."""
+
+    precision: float  # of the images taken for this class, the share that truly are; nan if none was
+    recall: float  # of the images of this class, the share that was found; nan if there are none
+    f1: float  # harmonic mean of both, 0 where either is 0 or nan
+    images: int  # images of this class
+
+
+class Confidence(NamedTuple):
+    """The images whose most probable class has a probability in one range."""
+
+    low: float
+    high: float
+    images: int
+    probability: float  # mean of what the model gave, nan without images
+    accuracy: float  # share in which it was right, nan without images
 
 
 class Evaluation(NamedTuple):
@@ -30,8 +53,74 @@ class Evaluation(NamedTuple):
         pairs = self.labels * classes + self.predictions
         return np.bincount(pairs, minlength=classes**2).reshape(classes, classes)
 
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Where the accuracy on ever more such images would be, with 95 % confidence."""
+        return wilson(self.accuracy, len(self.labels))
+
+    @property
+    def class_scores(self) -> list[ClassScore]:
+        """Precision, recall and F1 of each class, in the order of the model's outputs."""
+        counts, scores = self.confusion, []
+        for number, hits in enumerate(counts.diagonal()):
+            own, said = int(counts[number].sum()), int(counts[:, number].sum())
+            f1 = float(2 * hits / (own + said)) if hits else 0.0
+            scores.append(
+                ClassScore(float(hits / said) if said else math.nan, float(hits / own) if own else math.nan, f1, own)
+            )
+        return scores
+
+    @property
+    def balanced_accuracy(self) -> float:
+        """Mean recall of the classes that occur: a class with few images counts as much as one with many."""
+        return float(np.nanmean([score.recall for score in self.class_scores]))
+
+    @property
+    def confidences(self) -> list[Confidence]:
+        """What the model said beside how often it was right, in ten ranges of the highest probability."""
+        highest, right = self.probabilities.max(axis=1), self.predictions == self.labels
+        numbers = np.minimum((highest * BINS).astype(int), BINS - 1)
+        ranges = []
+        for number in range(BINS):
+            inside = numbers == number
+            found = (float(highest[inside].mean()), float(right[inside].mean())) if inside.any() else (math.nan,) * 2
+            ranges.append(Confidence(number / BINS, (number + 1) / BINS, int(inside.sum()), *found))
+        return ranges
+
+    @property
+    def calibration_error(self) -> float:
+        """How far the probabilities are from the truth, 0 to 1: the mean gap over the ranges of `confidences`.
+
+        Source: the expected calibration error of Guo et al. (2017), section 2, here with ten ranges.
+        """
+        gaps = [row.images * abs(row.probability - row.accuracy) for row in self.confidences if row.images]
+        return float(sum(gaps) / len(self.labels))
+
+    @property
+    def mistakes(self) -> np.ndarray:
+        """The numbers of the images that the model took for another class, the surest mistake first, int64."""
+        wrong = np.flatnonzero(self.predictions != self.labels)
+        return wrong[np.argsort(-self.probabilities[wrong].max(axis=1), kind="stable")]
+
+    def table(self, class_names: Sequence[str]) -> str:
+        """Precision, recall and F1 of each class, as lines to be printed."""
+        check_names(self, class_names)
+        width = max(10, *map(len, class_names))
+        lines = [f"{'':{width}}  precision  recall      F1  images"]
+        for name, score in zip(class_names, self.class_scores, strict=True):
+            lines.append(
+                f"{name:{width}}  {score.precision:9.3f}{score.recall:8.3f}{score.f1:8.3f}{score.images:8,}".replace(
+                    "nan", "  –"
+                )
+            )
+        return "\n".join(lines)
+
     def __str__(self) -> str:
-        return f"accuracy {self.accuracy:.3f}, loss {self.loss:.3f} on {len(self.labels)} images"
+        low, high = self.interval
+        return (
+            f"accuracy {self.accuracy:.3f} (95 % interval {low:.3f} to {high:.3f}), "
+            f"loss {self.loss:.3f} on {len(self.labels)} images"
+        )
 
 
 @no_retracing_warnings()
@@ -46,27 +135,26 @@ def evaluate(model: keras.Model, dataset) -> Evaluation:
         dataset: batches of (images, labels); images 0–255, labels integers.
 
     Returns:
-        `Evaluation(accuracy, loss, labels, probabilities)`, with `.predictions` and `.confusion`.
+        `Evaluation(accuracy, loss, labels, probabilities)`, with `.predictions`, `.confusion`, `.interval`,
+        `.class_scores`, `.balanced_accuracy`, `.confidences`, `.calibration_error`, `.mistakes` and `.table(names)`.
 
     Raises:
-        ValueError: the dataset is empty, its pixels are scaled already, or it has labels that the model does not know.
+        ValueError: the dataset is empty or has images of one class only, its pixels are scaled already, or it has
+            labels that the model does not know; the model is not built.
     """
-    labels, probabilities = [], []
-    for images, batch_labels in dataset:
-        check_pixels(images)
-        labels.append(np.asarray(batch_labels))
-        images = keras.ops.convert_to_tensor(images, dtype="float32")
-        probabilities.append(predict_padded(model, images, batch_size=len(labels[0])))
-    if not labels:
-        raise ValueError("The dataset is empty. Expected at least one batch of (images, labels).")
-    labels, probabilities = np.concatenate(labels).astype(np.int64), np.concatenate(probabilities)
-    if probabilities.shape[1] == 1:
-        probabilities = np.concatenate([1 - probabilities, probabilities], axis=1)
+    check_built(model)
+    probabilities, labels = predict_all(model, dataset)
+    probabilities = both_classes(probabilities)
     classes = probabilities.shape[1]
     if labels.min() < 0 or labels.max() >= classes:
         raise ValueError(
             f"The labels run from {labels.min()} to {labels.max()}; the model knows {classes} classes, 0 to "
             f"{classes - 1}. Use the dataset that the model was built for."
+        )
+    if labels.min() == labels.max():
+        raise ValueError(
+            f"All {len(labels)} images are of class {labels[0]}. Expected images of two classes or more: on one class "
+            "alone, a model that always names it would be perfect."
         )
     correct = probabilities[np.arange(len(labels)), labels]
     return Evaluation(
@@ -75,3 +163,28 @@ def evaluate(model: keras.Model, dataset) -> Evaluation:
         labels=labels,
         probabilities=probabilities,
     )
+
+
+def wilson(share: float, count: int) -> tuple[float, float]:
+    """The 95 % interval of a share that was counted on `count` cases. Source: Wilson (1927)."""
+    z = 1.96
+    centre = (share + z**2 / (2 * count)) / (1 + z**2 / count)
+    half = z * math.sqrt(share * (1 - share) / count + z**2 / (4 * count**2)) / (1 + z**2 / count)
+    return max(centre - half, 0.0), min(centre + half, 1.0)
+
+
+def both_classes(probabilities: np.ndarray) -> np.ndarray:
+    """(images, classes): a model with one output gives only the probability of the second of two classes."""
+    if probabilities.shape[1] == 1:
+        return np.concatenate([1 - probabilities, probabilities], axis=1)
+    return probabilities
+
+
+def check_names(evaluation: Evaluation, class_names: Sequence[str]) -> None:
+    """Raise ValueError unless there is one name for each class."""
+    classes = evaluation.probabilities.shape[1]
+    if len(class_names) != classes:
+        raise ValueError(
+            f"Received {len(class_names)} class names ({', '.join(map(str, class_names[:5]))}). Expected {classes}, "
+            "those of the data that the model was built for."
+        )

@@ -10,8 +10,9 @@ import numpy as np
 
 from kerastl.data import check_pixels
 from kerastl.frontier import Split, single
-from kerastl.graph import acts_differently_in_training, leaf_layers
+from kerastl.graph import acts_differently_in_training, find_calls, leaf_layers, pooled_output
 from kerastl.progress import Progress
+from kerastl.quiet import no_retracing_warnings
 from kerastl.storage import find_room, release
 
 FRESH = "fresh"
@@ -145,6 +146,51 @@ def run_batch(split: Split, images, augment: bool, batch_size: int, remember: bo
     if remember and split.recall:
         return split.recall.run(images, compute, scaled)
     return compute(split.lower, [scaled()])
+
+
+class Features(NamedTuple):
+    """What a base says about each image of a dataset, in the order of that pass."""
+
+    values: np.ndarray  # (images, features) float32
+    labels: np.ndarray  # (images,) int64
+
+
+@no_retracing_warnings()
+def extract_features(model: keras.Model, dataset) -> Features:
+    """Read the base of a model as a feature extractor: one row of numbers for each image.
+
+    For a classifier of your own on top, such as scikit-learn's logistic regression, or for a picture of what the base
+    can tell apart.
+
+    Args:
+        model: as `build_model` returns it; the head need not be trained.
+        dataset: batches of (images, labels); images 0–255. Augmentation does not act.
+
+    Returns:
+        `Features(values, labels)`: the pooled output of the base, (images, features) float32, and the labels.
+
+    Raises:
+        TypeError, ValueError: not a built Keras model with one base; the dataset is empty, or its pixels are scaled.
+
+    Example:
+        >>> features = extract_features(model, flowers.train)
+        >>> sklearn.linear_model.LogisticRegression(max_iter=1000).fit(*features)
+    """
+    values, labels = predict_all(keras.Model(model.inputs[0], pooled_output(find_calls(model))), dataset)
+    return Features(values.reshape(len(values), -1), labels)
+
+
+def predict_all(model: keras.Model, dataset) -> tuple[np.ndarray, np.ndarray]:
+    """What a model gives for every image of a dataset, (images, …), and the labels, (images,) int64, from one pass."""
+    outputs, labels = [], []
+    for images, batch_labels in dataset:
+        check_pixels(images)
+        labels.append(np.asarray(batch_labels))
+        images = keras.ops.convert_to_tensor(images, dtype="float32")
+        outputs.append(predict_padded(model, images, batch_size=len(labels[0])))
+    if not labels:
+        raise ValueError("The dataset is empty. Expected at least one batch of (images, labels).")
+    return np.concatenate(outputs), np.concatenate(labels).astype(np.int64)
 
 
 def predict_padded(model: keras.Model, inputs, batch_size: int):

@@ -10,11 +10,12 @@ import keras
 
 from kerastl.graph import (
     acts_differently_in_training,
-    find_base_model,
+    find_calls,
     has_trainable_weights,
     is_batch_norm,
     leaf_layers,
     live_tensors,
+    pooled_output,
     run_order,
     size_in_bytes,
     work,
@@ -64,22 +65,14 @@ def split_model(model: keras.Model) -> Split:
     Raises:
         ValueError: what follows the base is not a plain chain.
     """
-    base = find_base_model(model)
-    calls = run_order(model)
-    place = [node.operation for node in calls].index(base)
-    if any(len(node.input_tensors) != 1 or len(node.outputs) != 1 for node in calls[place:]):
-        raise ValueError(f"Expected a plain chain of layers from the base {base.name!r} to the end of {model.name!r}.")
-    scaled_image, features = calls[place].input_tensors[0], calls[place].outputs[0]
+    calls = find_calls(model)
+    base, scaled_image, features = calls.base, calls.call.input_tensors[0], calls.call.outputs[0]
     front = keras.Model(model.inputs[0], scaled_image, name="front")
 
     nodes = run_order(base)
     first = next((number for number, node in enumerate(nodes) if has_trainable_weights(node.operation)), len(nodes))
     if first == len(nodes):  # the whole base is frozen: go on into the head, as far as training changes nothing
-        pooled = features
-        for node in calls[place + 1 :]:
-            if has_trainable_weights(node.operation) or acts_differently_in_training(node.operation):
-                break
-            pooled = node.outputs[0]
+        pooled = pooled_output(calls)
         depth, frontier, after = first, base.outputs, keras.Model(features, pooled, name="after")
         lower = keras.Model(scaled_image, pooled, name="lower")
         upper = keras.Model(pooled, model.outputs[0], name="upper")

@@ -3,8 +3,20 @@
 import inspect
 import math
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import keras
+
+
+def check_built(model) -> None:
+    """Raise TypeError or ValueError when `model` is no Keras model, or has no weights and shapes yet."""
+    if not isinstance(model, keras.Model):
+        raise TypeError(f"Received {type(model).__name__}. Expected a keras.Model, as `build_model` returns it.")
+    if not model.built:
+        raise ValueError(
+            f"{model.name!r} is not built: it has no weights yet. Begin it with `keras.Input((height, width, 3))`, or "
+            "use `build_model`."
+        )
 
 
 def find_base_model(model: keras.Model) -> keras.Model:
@@ -12,10 +24,9 @@ def find_base_model(model: keras.Model) -> keras.Model:
 
     Raises:
         TypeError: `model` is not a Keras model.
-        ValueError: there is no such network in it, or more than one.
+        ValueError: it is not built; there is no such network in it, or more than one.
     """
-    if not isinstance(model, keras.Model):
-        raise TypeError(f"Received {type(model).__name__}. Expected a keras.Model, as `build_model` returns it.")
+    check_built(model)
     nested = [layer for layer in model.layers if isinstance(layer, keras.Model) and layer.weights]
     if len(nested) != 1:
         found = ", ".join(layer.name for layer in nested) or "none"
@@ -62,6 +73,38 @@ def run_order(model: keras.Model) -> list:
     """
     by_depth = keras.Model(model.inputs, model.outputs)._nodes_by_depth
     return [node for depth in sorted(by_depth, reverse=True) for node in by_depth[depth]]
+
+
+class Calls(NamedTuple):
+    """The calls of a whole model, seen from its base."""
+
+    base: keras.Model
+    before: list  # from the image to the base
+    call: object  # of the base; its input is the scaled image, its output the features
+    after: list  # from the base to the probabilities: a plain chain
+
+
+def find_calls(model: keras.Model) -> Calls:
+    """Take a model apart at its base.
+
+    Raises:
+        TypeError, ValueError: as `find_base_model` does; what follows the base is not a plain chain.
+    """
+    base, calls = find_base_model(model), run_order(model)
+    place = [node.operation for node in calls].index(base)
+    if any(len(node.input_tensors) != 1 or len(node.outputs) != 1 for node in calls[place:]):
+        raise ValueError(f"Expected a plain chain of layers from the base {base.name!r} to the end of {model.name!r}.")
+    return Calls(base, calls[:place], calls[place], calls[place + 1 :])
+
+
+def pooled_output(calls: Calls):
+    """The last tensor above the base that training of the head cannot change: usually the pooled features."""
+    tensor = calls.call.outputs[0]
+    for node in calls.after:
+        if has_trainable_weights(node.operation) or acts_differently_in_training(node.operation):
+            break
+        tensor = node.outputs[0]
+    return tensor
 
 
 def work(node) -> int:

@@ -16,6 +16,14 @@ PART_NAMES = {  # the folder names under which a part is found
 }
 
 
+PICTURE_ENDINGS = (".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp")
+
+
+def is_picture(path: Path) -> bool:
+    """Whether a file looks like a picture by its name."""
+    return path.is_file() and path.suffix.lower() in PICTURE_ENDINGS
+
+
 def read_image(path, image_size: tuple[int, int]) -> np.ndarray:
     """Read one picture as the model wants it: uint8 (height, width, 3), 0–255, turned as the camera was held.
 

@@ -17,12 +17,15 @@ os.environ["KERAS_HOME"] = os.path.join(_EMPTY, "keras")  # empty: what was down
 os.environ["TFDS_DATA_DIR"] = os.path.join(_EMPTY, "tfds")
 
 import keras
+import matplotlib as mpl
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from PIL import Image
 
 import kerastl as tl
 from kerastl.data import make_dataset
+from kerastl.evaluation import Evaluation
 
 CLASS_NAMES = ["blue", "green", "red"]
 COUNTS = {"train": 24, "validation": 9, "test": 9}
@@ -168,3 +171,27 @@ def differing():
         return {path for path in before if not np.array_equal(before[path], after[path])}
 
     return compare
+
+
+@pytest.fixture
+def matplotlib_stays(monkeypatch):
+    """No picture is ever shown, no setting of Matplotlib is touched, and no figure stays open after a test."""
+
+    def refuse(*_, **__):
+        raise AssertionError("a plot function called show()")
+
+    monkeypatch.setattr(plt, "show", refuse)
+    before = dict(mpl.rcParams)
+    yield
+    assert dict(mpl.rcParams) == before
+    plt.close("all")
+
+
+@pytest.fixture
+def evaluation(arrays) -> Evaluation:
+    labels = arrays["test"][1]
+    said = labels.copy()
+    said[0] = 1  # one mistake: a blue one taken for green
+    probabilities = np.full((9, 3), 0.1, "float32")
+    probabilities[np.arange(9), said] = 0.8
+    return Evaluation(8 / 9, 0.3, labels, probabilities)

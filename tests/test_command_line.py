@@ -1,8 +1,12 @@
-"""The command line: `train`, `predict`, and errors without a traceback."""
+"""The command line: `train`, `predict`, `inspect`, and errors without a traceback."""
 
+import csv
+import io
 import json
 
+import numpy as np
 import pytest
+from PIL import Image
 
 import kerastl as tl
 from kerastl.__main__ import main
@@ -27,7 +31,8 @@ def test_train_ends_well_and_leaves_one_complete_run_folder(trained):
     status, out, _ = trained
     assert status == 0
     names = {entry.name for entry in out.iterdir()}
-    assert {"model.keras", "history.png", "confusion.png", "predictions.png", "metrics.json"} <= names
+    pictures = {"history.png", "confusion.png", "predictions.png"}
+    assert names == {"model.keras", "metrics.json", "report.html"} | pictures
     assert all(entry.stat().st_size > 0 for entry in out.iterdir())
     assert [entry.name for entry in out.parent.iterdir()] == ["run"]
 
@@ -61,9 +66,74 @@ def test_predict_prints_one_line_for_each_picture(trained, picture_folder, capsy
     pictures = [str(picture_folder / "red" / "00.jpg"), str(picture_folder / "blue" / "01.png")]
     assert main(["predict", str(trained[1] / "model.keras"), *pictures, "--top", "2"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split(": ")[0] for line in lines] == pictures
+    rows = [[cell.strip() for cell in line.split("  ", 1)] for line in lines]
+    assert [file for file, _ in rows] == pictures
     expected = tl.predict(trained[1] / "model.keras", pictures[0], top=2)
-    assert lines[0].split(": ")[1] == ", ".join(f"{guess.class_name} {guess.probability:.3f}" for guess in expected)
+    assert rows[0][1] == ", ".join(f"{guess.class_name} {guess.probability:.3f}" for guess in expected)
+
+
+def test_the_report_tells_what_was_trained(trained):
+    page, metrics = (trained[1] / "report.html").read_text(), json.loads((trained[1] / "metrics.json").read_text())
+    assert "MobileNet, two phases" in page
+    assert f"{metrics['unfrozen']['parameters']:,} parameters" in page
+    assert "21" in page
+    for row in metrics["results"]:
+        assert f'<td class="number">{row["test_accuracy"]:.3f}</td>' in page
+
+
+def test_predict_reads_whole_folders_and_prints_json(trained, picture_folder, capsys):
+    model, folder = str(trained[1] / "model.keras"), picture_folder / "red"
+    assert main(["predict", model, str(folder), "--json", "--top", "2"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert [row["file"] for row in rows] == [str(file) for file in sorted(folder.iterdir())]
+    for row in rows[:2]:
+        expected = tl.predict(model, row["file"], top=2)
+        assert [guess["class_name"] for guess in row["predictions"]] == [name for name, _ in expected]
+        assert row["predictions"][0]["probability"] == pytest.approx(expected[0].probability, abs=1e-6)
+
+
+def test_predict_prints_csv_that_a_program_can_read(trained, picture_folder, capsys, tmp_path):
+    odd = tmp_path / 'a, "b".png'
+    odd.write_bytes((picture_folder / "red" / "01.png").read_bytes())
+    assert main(["predict", str(trained[1] / "model.keras"), str(odd), "--csv"]) == 0
+    header, row = csv.reader(io.StringIO(capsys.readouterr().out))
+    assert header == ["file", "class_1", "probability_1", "class_2", "probability_2", "class_3", "probability_3"]
+    assert row[0] == str(odd)
+    assert sum(map(float, row[2::2])) == pytest.approx(1, abs=1e-5)
+
+
+def test_predict_writes_a_heat_map_for_each_picture_and_nothing_elsewhere(trained, picture_folder, capsys, tmp_path):
+    names = ["one.png", "..one;.png", "one.jpg"]
+    pictures = [tmp_path / name for name in names]
+    for picture in pictures:
+        picture.write_bytes((picture_folder / "red" / "01.png").read_bytes())
+    out = tmp_path / "maps"
+    assert main(["predict", str(trained[1] / "model.keras"), *map(str, pictures), "--cam", str(out)]) == 0
+    assert sorted(file.name for file in out.iterdir()) == ["001_one.png", "002_..one_.png", "003_one.png"]
+    assert sorted(file.name for file in tmp_path.iterdir()) == sorted([*names, "maps"])
+    for file in out.iterdir():
+        assert np.asarray(Image.open(file)).std() > 5  # not an empty picture
+
+
+def test_inspect_shows_classes_layers_and_how_it_was_trained(trained, capsys, tmp_path):
+    model, picture = trained[1] / "model.keras", tmp_path / "layers.png"
+    assert main(["inspect", str(model), "--picture", str(picture)]) == 0
+    text = capsys.readouterr().out
+    blocks = tl.list_blocks(tl.load(model).model)
+    assert str(blocks) in text
+    assert blocks.strip in text
+    for expected in ("3: blue, green, red", "32×32 pixels", "the head, 1 epoch", "30 layers from", "test accuracy"):
+        assert expected in text
+    assert np.asarray(Image.open(picture)).std() > 5
+
+
+def test_inspect_holds_for_a_model_without_a_summary_and_steers_no_terminal(toy, capsys, tmp_path):
+    path = tl.save(toy, tmp_path / "toy.keras", ["\x1b[31mred", "b", "c"])
+    assert main(["inspect", str(path)]) == 0
+    text = capsys.readouterr().out
+    assert "nothing is noted in the file" in text
+    assert "\x1b" not in text
+    assert "[31mred" in text
 
 
 def test_ctrl_c_in_phase_2_still_ends_with_a_run_folder(picture_folder, tmp_path, monkeypatch, capsys):
@@ -163,6 +233,7 @@ def test_wrong_sources_are_refused(capsys, tmp_path):
 
 def test_wrong_files_for_predict_are_refused(capsys, trained, tmp_path):
     assert_refused(capsys, ["predict", str(tmp_path / "no.keras"), "photo.jpg"], "There is no file", "no.keras")
+    assert_refused(capsys, ["inspect", str(tmp_path / "no.keras")], "There is no file", "no.keras")
     model = str(trained[1] / "model.keras")
     assert_refused(capsys, ["predict", model, str(tmp_path / "no.jpg")], "There is no file", "no.jpg")
 
@@ -174,7 +245,7 @@ def test_options_that_do_not_exist_end_with_status_2(capsys):
     assert "usage: python -m kerastl" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["train", "--help"], ["predict", "--help"]])
+@pytest.mark.parametrize("arguments", [["--help"], ["train", "--help"], ["predict", "--help"], ["inspect", "--help"]])
 def test_help_is_readable(capsys, arguments):
     with pytest.raises(SystemExit) as ended:
         main(arguments)

@@ -31,7 +31,67 @@ def test_confusion_keeps_classes_that_do_not_occur():
 
 
 def test_a_result_reads_as_a_sentence(result):
-    assert str(result) == "accuracy 0.667, loss 0.900 on 6 images"
+    assert str(result) == "accuracy 0.667 (95 % interval 0.300 to 0.903), loss 0.900 on 6 images"
+
+
+def test_the_interval_is_wilsons():
+    """Ten right of twelve: 0.5520 to 0.9530, as in the tables of Newcombe (1998)."""
+    ten_of_twelve = Evaluation(10 / 12, 0.0, np.zeros(12, int), np.ones((12, 2), "float32"))
+    assert ten_of_twelve.interval == pytest.approx((0.5520, 0.9530), abs=1e-4)
+    assert ten_of_twelve._replace(accuracy=1.0).interval[1] == 1.0
+
+
+def test_class_scores_and_balanced_accuracy_are_those_of_scikit_learn(toy, data):
+    from sklearn.metrics import balanced_accuracy_score, precision_recall_fscore_support
+
+    tl.train_head(toy, data, epochs=1, learning_rate=0.02, verbose=0)
+    result = tl.evaluate(toy, data.train)
+    assert 0.34 < result.accuracy < 1  # neither chance nor perfect, so that there is something to compare
+    expected = precision_recall_fscore_support(result.labels, result.predictions, zero_division=np.nan)
+    for score, *columns in zip(result.class_scores, *expected, strict=True):
+        np.testing.assert_allclose(score[:2], columns[:2])
+        np.testing.assert_allclose(score[2:], columns[2:])
+    assert result.balanced_accuracy == pytest.approx(balanced_accuracy_score(result.labels, result.predictions))
+
+
+def test_a_class_that_is_never_named_has_no_precision():
+    result = Evaluation(0.5, 1.0, np.array([0, 1]), np.array([[0.9, 0.1], [0.8, 0.2]], "float32"))
+    assert np.isnan(result.class_scores[1].precision)
+    assert result.class_scores[1][1:] == (0.0, 0.0, 1)
+    assert result.balanced_accuracy == 0.5
+
+
+def test_calibration_error_is_the_mean_gap_between_said_and_right():
+    """Six say 0.9 and five of them are right; four say 0.6 and one is right."""
+    probabilities = np.array([[0.9, 0.1]] * 6 + [[0.6, 0.4]] * 4, "float32")
+    labels = np.array([0] * 5 + [1] + [0] + [1] * 3)
+    result = Evaluation(0.6, 1.0, labels, probabilities)
+    assert result.calibration_error == pytest.approx(0.6 * abs(0.9 - 5 / 6) + 0.4 * abs(0.6 - 1 / 4), abs=1e-6)
+    assert sum(row.images for row in result.confidences) == 10
+
+
+def test_a_model_that_is_as_sure_as_it_is_right_has_no_calibration_error():
+    rng = np.random.default_rng(0)
+    sure = rng.uniform(0.5, 1, 200_000).astype("float32")
+    probabilities = np.stack([sure, 1 - sure], axis=1)
+    labels = (rng.uniform(size=sure.size) > sure).astype(int)
+    assert Evaluation(0.0, 0.0, labels, probabilities).calibration_error < 0.005
+
+
+def test_mistakes_come_surest_first():
+    probabilities = np.array([[0.4, 0.6], [0.9, 0.1], [0.2, 0.8], [0.05, 0.95]], "float32")
+    assert Evaluation(0.25, 1.0, np.array([0, 0, 0, 0]), probabilities).mistakes.tolist() == [3, 2, 0]
+
+
+def test_the_table_names_each_class(result):
+    lines = result.table(["a", "b", "c"]).splitlines()
+    assert [line.split() for line in lines[1:]] == [
+        ["a", "0.500", "0.500", "0.500", "2"],
+        ["b", "0.500", "1.000", "0.667", "1"],
+        ["c", "1.000", "0.667", "0.800", "3"],
+    ]
+    with pytest.raises(ValueError, match="Expected 3, those of the data that the model was built for"):
+        result.table(["a"])
 
 
 def test_the_figures_are_those_of_keras(toy, ordered_data):
@@ -109,6 +169,17 @@ def test_labels_that_the_model_does_not_know_are_an_error(toy, arrays):
     images, labels = arrays["test"]
     with pytest.raises(ValueError, match=r"The labels run from 1 to 3; the model knows 3 classes, 0 to 2"):
         tl.evaluate(toy, make_dataset(images, labels + 1))
+
+
+def test_images_of_one_class_only_are_an_error(toy, arrays):
+    images, labels = arrays["test"]
+    with pytest.raises(ValueError, match=r"All 3 images are of class 1\. Expected images of two classes or more"):
+        tl.evaluate(toy, make_dataset(images[labels == 1], labels[labels == 1]))
+
+
+def test_a_model_that_is_not_built_is_an_error(ordered_data):
+    with pytest.raises(ValueError, match="is not built"):
+        tl.evaluate(keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(3)]), ordered_data.test)
 
 
 def test_pixels_that_were_scaled_already_are_an_error(toy, arrays):

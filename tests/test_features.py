@@ -6,8 +6,10 @@ import keras
 import numpy as np
 import pytest
 
+import kerastl as tl
 from kerastl.features import make_source, predict_padded, run_batch, run_frozen, stream_source
 from kerastl.frontier import split_model
+from kerastl.graph import find_base_model
 
 
 def test_kept_features_are_those_of_each_image(toy, ordered_data, arrays):
@@ -102,3 +104,24 @@ def test_pixels_that_were_scaled_already_are_refused(toy, arrays):
     split = split_model(toy)
     with pytest.raises(ValueError, match=r"Pixels run from 0 to 0\.9.*Expected 0 to 255"):
         run_batch(split, arrays["test"][0] / 256, augment=False, batch_size=9)
+
+
+def test_extracted_features_are_the_pooled_output_of_the_base(toy, ordered_data, arrays):
+    values, labels = tl.extract_features(toy, ordered_data.test)
+    images = arrays["test"][0].astype("float32")
+    expected = np.asarray(find_base_model(toy)(images / 127.5 - 1, training=False)).mean(axis=(1, 2))
+    np.testing.assert_allclose(values, expected, rtol=1e-4, atol=1e-5)
+    assert values.dtype == np.float32
+    assert np.array_equal(labels, arrays["test"][1])
+
+
+def test_augmentation_does_not_act_on_extracted_features(model, ordered_data):
+    one, two = (tl.extract_features(model, ordered_data.test).values for _ in range(2))
+    assert np.array_equal(one, two)
+
+
+def test_scikit_learn_learns_from_extracted_features(toy, ordered_data):
+    from sklearn.linear_model import LogisticRegression
+
+    classifier = LogisticRegression(max_iter=1000).fit(*tl.extract_features(toy, ordered_data.train))
+    assert classifier.score(*tl.extract_features(toy, ordered_data.test)) > 0.6  # chance is a third

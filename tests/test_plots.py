@@ -8,22 +8,10 @@ import pytest
 
 import kerastl as tl
 from kerastl.evaluation import Evaluation
+from kerastl.plots.style import words
 
 NAMES = ["blue", "green", "red"]
-
-
-@pytest.fixture(autouse=True)
-def _tidy(monkeypatch):
-    """No picture is ever shown, no setting of Matplotlib is touched, and no figure stays open after a test."""
-
-    def refuse(*_, **__):
-        raise AssertionError("a plot function called show()")
-
-    monkeypatch.setattr(plt, "show", refuse)
-    before = dict(mpl.rcParams)
-    yield
-    assert dict(mpl.rcParams) == before
-    plt.close("all")
+pytestmark = pytest.mark.usefixtures("matplotlib_stays")
 
 
 def history(epochs: int, start: float = 0.5) -> keras.callbacks.History:
@@ -37,16 +25,6 @@ def history(epochs: int, start: float = 0.5) -> keras.callbacks.History:
         "learning_rate": [1e-3] * epochs,
     }
     return phase
-
-
-@pytest.fixture
-def evaluation(arrays) -> Evaluation:
-    labels = arrays["test"][1]
-    said = labels.copy()
-    said[0] = 1  # one mistake: a blue one taken for green
-    probabilities = np.full((9, 3), 0.1, "float32")
-    probabilities[np.arange(9), said] = 0.8
-    return Evaluation(8 / 9, 0.3, labels, probabilities)
 
 
 def curves(axes) -> dict:
@@ -66,9 +44,26 @@ def test_a_line_stands_between_the_phases_and_only_there():
     for axes in tl.plot_history(history(3), history(4), history(2)):
         dividers = [line.get_xdata()[0] for line in axes.lines if line.get_label().startswith("_")]
         assert dividers == [3.5, 7.5]
-        assert [text.get_text().strip() for text in axes.texts] == ["phase 2", "phase 3"]
     for axes in tl.plot_history(history(3)):
-        assert len(axes.lines) == 2
+        assert not [line for line in axes.lines if line.get_label().startswith("_")]
+
+
+def test_each_phase_is_named_where_it_begins_with_its_learning_rate():
+    second = history(4)
+    second.history["learning_rate"] = [3e-4, 1e-4, 5e-5, 1e-5]
+    for axes in tl.plot_history(history(3), second):
+        assert [(text.xy[0], text.get_text()) for text in axes.texts] == [
+            (0.5, "phase 1\nrate 0.001"),
+            (3.5, "phase 2\nrate 0.0003"),
+        ]
+
+
+def test_the_epoch_with_the_lowest_validation_loss_is_marked_on_both_axes():
+    second = history(4, 0.7)
+    second.history["val_loss"][1] = 0.01
+    for axes, metric in zip(tl.plot_history(history(3), second), ("val_accuracy", "val_loss"), strict=True):
+        mark = curves(axes)["lowest validation loss: epoch 5"]
+        assert (mark.get_xdata()[0], mark.get_ydata()[0]) == (5, second.history[metric][1])
 
 
 def test_training_and_validation_differ_in_colour_and_in_dashes():
@@ -81,7 +76,7 @@ def test_history_is_drawn_on_the_axes_given():
     figure, axes = plt.subplots(1, 2)
     assert tl.plot_history(history(2), ax=axes) is axes
     assert plt.get_fignums() == [figure.number]
-    assert all(len(ax.lines) == 2 for ax in axes)
+    assert all(len(ax.lines) == 3 for ax in axes)
 
 
 def test_a_history_without_validation_draws_the_training_curve_alone():
@@ -104,56 +99,21 @@ def test_no_history_is_an_error(phases):
         tl.plot_history(*phases)
 
 
-def test_pictures_are_drawn_as_they_are_with_their_classes(ordered_data, arrays):
-    figure = tl.plot_images(ordered_data.test, NAMES, count=9)
-    drawn = [axes for axes in figure.axes if axes.images]
-    assert [axes.get_title().strip() for axes in drawn] == [NAMES[label] for label in arrays["test"][1]]
-    for axes, image in zip(drawn, arrays["test"][0], strict=True):
-        assert np.array_equal(axes.images[0].get_array(), image)
-
-
-def test_pictures_are_spread_over_the_whole_dataset(ordered_data, arrays):
-    figure = tl.plot_images(ordered_data.test, NAMES, count=3)
-    drawn = [axes.images[0].get_array() for axes in figure.axes if axes.images]
-    assert len(drawn) == 3
-    assert np.array_equal(drawn[0], arrays["test"][0][0])
-    assert np.array_equal(drawn[-1], arrays["test"][0][-1])
-
-
-def test_fewer_pictures_than_asked_are_drawn_once_each(ordered_data):
-    figure = tl.plot_images(ordered_data.test, NAMES, count=50)
-    assert len([axes for axes in figure.axes if axes.images]) == 9
-
-
-def test_titles_tell_what_the_model_said_and_mark_mistakes(ordered_data, evaluation):
-    figure = tl.plot_images(ordered_data.test, NAMES, evaluation=evaluation, count=9)
-    titles = [axes.title for axes in figure.axes if axes.images]
-    assert titles[0].get_text() == "green 0.80\nnot blue"
-    assert titles[1].get_text().strip() == "green 0.80"
-    assert titles[0].get_color() != titles[1].get_color()
-    assert len({title.get_color() for title in titles[1:]}) == 1
-
-
-def test_a_dataset_in_another_order_than_when_evaluated_is_an_error(ordered_data, evaluation):
-    turned = evaluation._replace(labels=evaluation.labels[::-1])
-    with pytest.raises(ValueError, match="in another order than when it was evaluated"):
-        tl.plot_images(ordered_data.test, NAMES, evaluation=turned, count=9)
-
-
-def test_an_evaluation_of_another_dataset_is_an_error(ordered_data, evaluation):
-    with pytest.raises(ValueError, match=r"(?i)expected"):
-        tl.plot_images(ordered_data.train, NAMES, evaluation=evaluation)
-
-
-def test_an_empty_dataset_is_an_error():
-    with pytest.raises(ValueError, match=r"(?i)expected"):
-        tl.plot_images([], NAMES)
+def test_histories_that_do_not_join_are_an_error():
+    other = history(2)
+    del other.history["accuracy"]
+    with pytest.raises(ValueError, match=r"The histories do not join: phase 1 has .*, phase 2 has loss, val_accuracy"):
+        tl.plot_history(history(3), other)
+    gap = history(3)
+    gap.history["val_loss"].pop()
+    with pytest.raises(ValueError, match="The figures of phase 2 do not cover the same epochs"):
+        tl.plot_history(history(3), gap)
 
 
 def test_the_confusion_matrix_shows_counts_and_names(evaluation):
     axes = tl.plot_confusion(evaluation, NAMES)
     counts = {text.get_position(): text.get_text() for text in axes.texts}
-    assert counts == {(0, 0): "2", (1, 0): "1", (1, 1): "3", (2, 2): "3"}  # (column, row), zeros left out
+    assert counts == {(0, 0): "2\n67%", (1, 0): "1\n33%", (1, 1): "3\n100%", (2, 2): "3\n100%"}  # zeros left out
     assert [label.get_text() for label in axes.get_xticklabels()] == NAMES
     assert [label.get_text() for label in axes.get_yticklabels()] == NAMES
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("predicted", "true")
@@ -176,3 +136,145 @@ def test_the_confusion_matrix_is_drawn_on_the_axes_given(evaluation):
     figure, axes = plt.subplots()
     assert tl.plot_confusion(evaluation, NAMES, ax=axes) is axes
     assert plt.get_fignums() == [figure.number]
+
+
+def test_a_confusion_matrix_of_many_classes_stays_small_and_shows_shades_only():
+    names = [f"class {number}" for number in range(120)]
+    result = Evaluation(1.0, 0.0, np.arange(120), np.eye(120, dtype="float32"))
+    axes = tl.plot_confusion(result, names)
+    assert max(axes.figure.get_size_inches()) < 12
+    assert not axes.texts
+
+
+def test_class_names_of_another_number_are_an_error(evaluation):
+    with pytest.raises(ValueError, match=r"Received 2 class names \(a, b\)\. Expected 3"):
+        tl.plot_confusion(evaluation, ["a", "b"])
+
+
+def test_names_with_dollars_are_no_formulas(evaluation):
+    names = ["$a_1$", "5 $", "^"]
+    axes = tl.plot_confusion(evaluation, names)
+    axes.figure.canvas.draw()
+    assert [label.get_text() for label in axes.get_xticklabels()] == names
+    assert not any(label.get_parse_math() for label in [*axes.get_xticklabels(), *axes.get_yticklabels()])
+
+
+def test_letters_that_the_usual_font_lacks_come_from_an_installed_one_that_has_them(monkeypatch):
+    """Matplotlib brings no font with Chinese or Japanese letters; here another of its fonts stands for such a one."""
+    from matplotlib.font_manager import FontProperties, fontManager, get_font
+
+    usual = set(get_font(fontManager.findfont("DejaVu Sans")).get_charmap())
+    letter = next(
+        chr(code)
+        for entry in fontManager.ttflist
+        for code in sorted(get_font(entry.fname).get_charmap())
+        if code > 0x24F and code not in usual
+    )
+    assert words("tulip", "Käfer")["fontfamily"] == plt.rcParams["font.family"]
+    families = words("tulip", letter)["fontfamily"]
+    assert families[: len(plt.rcParams["font.family"])] == plt.rcParams["font.family"]
+    files = [fontManager.findfont(FontProperties(family=[name])) for name in families]
+    assert any(ord(letter) in get_font(file).get_charmap() for file in files)
+
+
+def test_calibration_shows_what_was_said_beside_what_was_right():
+    labels, probabilities = np.zeros(10, int), np.tile(np.array([0.75, 0.25], "float32"), (10, 1))
+    probabilities[5:] = probabilities[5:, ::-1]  # five of ten are taken for the other class, as surely
+    result = Evaluation(0.5, 1.0, labels, probabilities)
+    axes = tl.plot_calibration(result)
+    (points,) = axes.collections
+    np.testing.assert_allclose(points.get_offsets(), [[0.75, 0.5]])
+    assert "0.250" in axes.get_title()
+
+
+def test_features_of_each_class_are_drawn_where_the_projection_puts_them(toy, ordered_data, arrays):
+    class First:
+        """Stands for PCA: the first two features."""
+
+        def fit_transform(self, values):
+            return values[:, :2]
+
+    axes = tl.plot_features(toy, ordered_data, projection=First())
+    features = tl.extract_features(toy, ordered_data.test)
+    labels = arrays["test"][1]
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == NAMES
+    for number, points in enumerate(axes.collections):
+        np.testing.assert_allclose(points.get_offsets(), features.values[labels == number, :2], rtol=1e-6)
+    assert len({tuple(points.get_facecolor()[0]) for points in axes.collections}) == 3
+    assert len({points.get_paths()[0].vertices.tobytes() for points in axes.collections}) == 3
+
+
+def test_features_are_projected_on_their_principal_components_by_default(toy, ordered_data):
+    axes = tl.plot_features(toy, ordered_data)
+    values = tl.extract_features(toy, ordered_data.test).values
+    shares = np.linalg.svd(values - values.mean(axis=0), compute_uv=False) ** 2
+    assert axes.get_xlabel() == f"direction 1 ({shares[0] / shares.sum():.0%} of the variance)"
+
+
+@pytest.mark.parametrize("style", ["default", "dark_background"])
+def test_every_picture_can_be_read_on_light_and_on_dark(style, toy, ordered_data, evaluation):
+    """No text has a colour of its own that vanishes on the background: it follows the style, or differs from both."""
+    with plt.style.context(style):
+        text = mpl.colors.to_rgb(plt.rcParams["text.color"])
+        every = [
+            *tl.plot_history(history(2), history(2)),
+            tl.plot_confusion(evaluation, NAMES),
+            tl.plot_calibration(evaluation),
+            tl.plot_layers(toy),
+            tl.plot_features(toy, ordered_data),
+        ]
+        for axes in every:
+            background = mpl.colors.to_rgb(axes.get_facecolor())
+            for words_drawn in [axes.title, axes.xaxis.label, axes.yaxis.label, *axes.get_xticklabels()]:
+                assert mpl.colors.to_rgb(words_drawn.get_color()) == text
+            for line in axes.lines:
+                difference = np.abs(np.subtract(mpl.colors.to_rgb(line.get_color()), background))
+                assert difference.max() > 0.3
+        plt.close("all")
+
+
+# ---- layers
+
+
+def test_each_block_is_a_bar_as_high_as_its_parameters(model):
+    axes = tl.plot_layers(model)
+    heights = {}
+    for bar in axes.patches:
+        place = round(bar.get_x() + bar.get_width() / 2)
+        heights[place] = heights.get(place, 0) + bar.get_height()
+    for place, block in enumerate(tl.list_blocks(model).blocks):
+        if block.parameters:
+            assert heights[place] == pytest.approx(np.log10(block.parameters / 10))
+        else:
+            assert place not in heights
+
+
+def test_what_can_learn_has_another_colour_and_hatching(model):
+    before = tl.list_blocks(model)
+    tl.unfreeze_top(model, 30)
+    left, right = tl.plot_layers(before, model)
+
+    def bars(axes) -> dict:
+        found = {}
+        for bar in axes.patches:
+            found.setdefault(round(bar.get_x() + 0.425), set()).add((bar.get_facecolor(), bar.get_hatch()))
+        return found
+
+    labels = [text.get_text() for text in left.get_legend().get_texts()]
+    assert labels == ["frozen", "BatchNorm held still", "trainable", "no parameters"]
+    last = len(before.blocks) - 2  # the highest block of the base
+    assert bars(left)[1] == bars(right)[1]
+    assert bars(left)[last] != bars(right)[last]
+    assert bars(left)[last + 1] == bars(right)[last + 1]  # the head could learn before, too
+    total = tl.list_blocks(model).total
+    assert right.get_title() == f"{total.trainable:,} of {total.parameters:,} parameters are trainable"
+
+
+def test_layers_are_drawn_on_the_axes_given(model):
+    figure, axes = plt.subplots()
+    assert tl.plot_layers(model, ax=axes) is axes
+    assert plt.get_fignums() == [figure.number]
+    with pytest.raises(ValueError, match="Received 1 axes for 2 models"):
+        tl.plot_layers(model, model, ax=[axes])
+    with pytest.raises(ValueError, match="Received no model"):
+        tl.plot_layers()

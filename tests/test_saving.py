@@ -1,4 +1,4 @@
-"""One file: the model with its class names; loading, predicting, and wrong input."""
+"""One file: the model with its class names; loading, and wrong input."""
 
 import json
 import zipfile
@@ -6,10 +6,10 @@ import zipfile
 import keras
 import numpy as np
 import pytest
-from PIL import Image
 
 import kerastl as tl
 from kerastl.graph import find_base_model
+from kerastl.saving import load_summary
 
 NAMES = ["blue", "green", "red"]
 
@@ -106,47 +106,6 @@ def test_a_save_that_fails_leaves_the_older_file_alone(toy, tmp_path, monkeypatc
     assert [entry.name for entry in tmp_path.iterdir()] == ["m.keras"]
 
 
-# ---- predict
-
-
-def test_predict_names_the_most_probable_classes_first(toy, saved, arrays):
-    image = arrays["test"][0][0]
-    said = tl.predict(saved, image)
-    probabilities = toy.predict_on_batch(image[None].astype("float32"))[0]
-    assert [guess.class_name for guess in said] == [NAMES[number] for number in np.argsort(-probabilities)]
-    assert [guess.probability for guess in said] == sorted(map(float, probabilities), reverse=True)
-
-
-def test_predict_gives_the_same_from_a_file_a_loaded_and_a_bare_model(toy, saved, arrays):
-    image = arrays["test"][0][0]
-    expected = tl.predict(saved, image)
-    assert tl.predict(str(saved), image) == expected
-    assert tl.predict(tl.load(saved), image) == expected
-    assert tl.predict(toy, image, class_names=NAMES) == expected
-
-
-def test_predict_resizes_a_file_and_turns_it_as_the_camera_was_held(toy, arrays, tmp_path):
-    image = arrays["test"][0][0]
-    exif = Image.Exif()
-    exif[0x0112] = 3  # upside down
-    Image.fromarray(image[::-1, ::-1]).save(tmp_path / "turned.png", exif=exif)
-    assert tl.predict(toy, tmp_path / "turned.png", class_names=NAMES) == tl.predict(toy, image, class_names=NAMES)
-    Image.fromarray(image).resize((100, 70)).save(tmp_path / "large.jpg")
-    assert len(tl.predict(toy, str(tmp_path / "large.jpg"), class_names=NAMES)) == 3
-
-
-def test_predict_returns_as_many_as_asked(toy, arrays):
-    image = arrays["test"][0][0]
-    assert len(tl.predict(toy, image, class_names=NAMES, top=1)) == 1
-    assert len(tl.predict(toy, image, class_names=NAMES, top=9)) == 3
-
-
-def test_predict_with_one_output_names_both_classes(make_toy, arrays):
-    said = tl.predict(make_toy(classes=1), arrays["test"][0][0], class_names=["no", "yes"])
-    assert {guess.class_name for guess in said} == {"no", "yes"}
-    assert sum(guess.probability for guess in said) == pytest.approx(1)
-
-
 # ---- wrong input
 
 
@@ -201,25 +160,8 @@ def test_a_file_with_code_inside_is_refused(toy, tmp_path):
         tl.load(tl.save(model, tmp_path / "m.keras", NAMES))
 
 
-def test_a_bare_model_without_class_names_is_an_error(toy, arrays):
-    with pytest.raises(ValueError, match=r"Received a bare model\. Expected `class_names` with it"):
-        tl.predict(toy, arrays["test"][0][0])
-
-
-@pytest.mark.parametrize("shape", [(16, 32, 3), (32, 32), (32, 32, 4), (1, 32, 32, 3)])
-def test_an_array_of_another_shape_is_an_error(toy, shape):
-    with pytest.raises(ValueError, match=r"Received an array of shape .*\. Expected \(32, 32, 3\)"):
-        tl.predict(toy, np.zeros(shape, np.uint8), class_names=NAMES)
-
-
-def test_an_array_that_was_scaled_already_is_an_error(toy, arrays):
-    with pytest.raises(ValueError, match="Expected 0 to 255"):
-        tl.predict(toy, (arrays["test"][0][0] / 255).astype("float32"), class_names=NAMES)
-
-
-def test_a_picture_that_cannot_be_read_is_an_error(toy, tmp_path):
-    (tmp_path / "text.jpg").write_text("text")
-    with pytest.raises(ValueError, match=r"Cannot read '.*text\.jpg' as an image"):
-        tl.predict(toy, tmp_path / "text.jpg", class_names=NAMES)
-    with pytest.raises(FileNotFoundError, match=r"There is no file '.*nowhere\.jpg'"):
-        tl.predict(toy, tmp_path / "nowhere.jpg", class_names=NAMES)
+def test_a_summary_comes_back_as_it_was_given_and_does_not_disturb_keras(toy, saved, tmp_path):
+    assert load_summary(saved) is None
+    path = tl.save(toy, tmp_path / "noted.keras", NAMES, summary={"pictures": "チューリップ", "epochs": [10, 10]})
+    assert load_summary(path) == {"pictures": "チューリップ", "epochs": [10, 10]}
+    assert keras.models.load_model(path).count_params() == toy.count_params()

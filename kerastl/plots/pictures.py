@@ -1,0 +1,171 @@
+"""Pictures themselves: what is in the data, what augmentation makes of it, where the model is wrong and why."""
+
+import keras
+import numpy as np
+
+from kerastl.data import find_part, pick_images
+from kerastl.evaluation import Evaluation, check_names
+from kerastl.explain import HeatMap
+from kerastl.features import count_batches
+from kerastl.graph import acts_differently_in_training, find_calls, leaf_layers
+from kerastl.plots.style import RED, words
+from kerastl.prediction import read_pixels
+
+
+def plot_images(data, *, part: str = "train", evaluation: Evaluation | None = None, count: int = 15):
+    """Pictures from one part of the data, spread over the whole of it, each with its class.
+
+    With `evaluation` (from `evaluate` on the same part) the title tells what the model said: the class and its
+    probability; where it is wrong, the true class stands behind "not".
+
+    Args:
+        data: `ImageData`.
+        part: "train", "validation" or "test".
+        evaluation: what to write above the pictures instead of their classes.
+        count: how many pictures.
+
+    Returns:
+        The Matplotlib figure.
+
+    Raises:
+        TypeError, ValueError: no `ImageData`, or no such part; the evaluation is of other images, or the part gives its
+            images in another order than then (`data.train` is shuffled).
+    """
+    dataset = _part(data, part, evaluation)
+    total = count_batches(dataset) * len(next(iter(dataset))[1]) if evaluation is None else len(evaluation.labels)
+    numbers = np.unique(np.linspace(0, total - 1, min(count, total)).round().astype(int))
+    figure, grid = _grid(len(numbers))
+    for axes, number, pair in zip(grid, numbers, pick_images(dataset, numbers), strict=False):
+        _show(axes, *pair, data.class_names, evaluation, number)
+    return figure
+
+
+def plot_mistakes(evaluation: Evaluation, data, *, part: str = "test", count: int = 10):
+    """The pictures that the model took for another class, those of which it was most sure first.
+
+    How to read it: the class that the model named, with its probability, and below it the true one. Look for what they
+    share: a wrong label, a second thing in the picture, a background that belongs to the other class.
+
+    Args:
+        evaluation: from `evaluate` on the same part.
+        data: `ImageData`.
+        part: "train", "validation" or "test".
+        count: how many pictures at most.
+
+    Returns:
+        The Matplotlib figure; without a mistake it says so.
+
+    Raises:
+        TypeError, ValueError: as `plot_images` does.
+    """
+    dataset = _part(data, part, evaluation)
+    numbers = evaluation.mistakes[: max(count, 1)]
+    if not len(numbers):
+        figure, (axes,) = _grid(1)
+        axes.text(0.5, 0.5, f"no mistake\nin {len(evaluation.labels):,} images", ha="center", va="center")
+        return figure
+    figure, grid = _grid(len(numbers))
+    for axes, number, pair in zip(grid, numbers, pick_images(dataset, numbers), strict=False):
+        _show(axes, *pair, data.class_names, evaluation, number)
+    return figure
+
+
+def plot_augmentation(model: keras.Model, image, *, count: int = 9):
+    """One picture as the model sees it in training: as it is, then turned, flipped and zoomed by chance.
+
+    How to read it: could you still name each of them? If not, the augmentation is too strong.
+
+    Args:
+        model: as `build_model` returns it.
+        image: a file, or an array (height, width, 3) with pixels 0–255 in the model's size.
+        count: how many augmented pictures beside the picture itself.
+
+    Returns:
+        The Matplotlib figure.
+
+    Raises:
+        ValueError: the model has no augmentation; the picture is of another size.
+    """
+    pixels = read_pixels(model, image)
+    changing = [
+        node
+        for node in find_calls(model).before
+        if isinstance(node.operation, keras.Layer)
+        and any(acts_differently_in_training(leaf) for leaf in leaf_layers(node.operation))
+    ]
+    if not changing:
+        raise ValueError(f"{model.name!r} has no augmentation. Build the model with `augment=True`.")
+    augment = keras.Model(model.inputs[0], changing[-1].outputs[0])
+    pictures = augment(np.repeat(pixels[None].astype("float32"), count, axis=0), training=True)
+    figure, grid = _grid(1 + count)
+    grid[0].set_title("as it is", fontsize=9)
+    for axes, picture in zip(grid, [pixels, *keras.ops.convert_to_numpy(pictures)], strict=False):
+        axes.imshow(np.clip(np.asarray(picture), 0, 255).astype(np.uint8))
+    return figure
+
+
+def plot_heat(heat: HeatMap, *, ax=None):
+    """A heat map of `grad_cam` over its picture, which is drawn in grey.
+
+    How to read it: what is bright speaks for the class in the title; what stays grey does not. It shows where the model
+    looked, not why, and not whether it is right.
+
+    Args:
+        heat: from `grad_cam`.
+        ax: Matplotlib axes; a new figure by default.
+
+    Returns:
+        The Matplotlib axes.
+    """
+    import matplotlib.pyplot as plt
+
+    if ax is None:
+        _, ax = plt.subplots(figsize=(3, 3.2), layout="constrained")
+    ax.set_axis_off()
+    grey = np.asarray(heat.image, "float32") @ np.array([0.299, 0.587, 0.114], "float32")
+    ax.imshow(grey, cmap="gray", vmin=0, vmax=255)
+    ax.imshow(heat.heat, cmap="inferno", vmin=0, vmax=1, alpha=0.65 * np.sqrt(heat.heat))
+    ax.set_title(f"{heat.class_name} {heat.probability:.2f}", fontsize=9, **words(heat.class_name))
+    return ax
+
+
+def _part(data, part: str, evaluation: Evaluation | None):
+    dataset = find_part(data, part)
+    if evaluation is not None:
+        check_names(evaluation, data.class_names)
+        images = sum(len(labels) for _, labels in dataset)
+        if images != len(evaluation.labels):
+            raise ValueError(
+                f"The {part} part has {images} images, the evaluation {len(evaluation.labels)}. Expected an "
+                f"evaluation of `data.{part}`."
+            )
+    return dataset
+
+
+def _grid(count: int):
+    import matplotlib.pyplot as plt
+
+    columns = min(5, count)
+    rows = -(-count // columns)
+    figure, grid = plt.subplots(
+        rows, columns, figsize=(1.9 * columns, 2.15 * rows), layout="constrained", squeeze=False
+    )
+    for axes in grid.flat:
+        axes.set_axis_off()
+    return figure, grid.ravel()
+
+
+def _show(axes, image, label: int, class_names, evaluation: Evaluation | None, number: int) -> None:
+    axes.imshow(np.asarray(image).astype(np.uint8))
+    title, wrong = class_names[label], False
+    if evaluation is not None:
+        if evaluation.labels[number] != label:
+            raise ValueError(
+                "The images come in another order than when they were evaluated. Expected a part that is not shuffled, "
+                "as `data.test`."
+            )
+        said = evaluation.predictions[number]
+        wrong = said != label
+        title = f"{class_names[said]} {evaluation.probabilities[number, said]:.2f}"
+        title = f"{title}\nnot {class_names[label]}" if wrong else f"\n{title}"
+    axes.set_title(title, fontsize=9, **({"color": RED} if wrong else {}), **words(title))

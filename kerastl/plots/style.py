@@ -1,0 +1,45 @@
+"""What the pictures share: colours, and text in any script.
+
+Colours are those of Okabe & Ito (2008), which colour-blind eyes tell apart, on a light and on a dark background; lines
+differ in their dashes, points in their shapes, areas in their hatching, too.
+"""
+
+import functools
+
+BLUE, ORANGE, RED, SKY, GREY = "#0072B2", "#E69F00", "#D55E00", "#56B4E9", "#888888"
+COLOURS = (BLUE, ORANGE, "#009E73", RED, "#CC79A7", SKY, "#F0E442")
+SHAPES = ("o", "s", "^", "D", "v", "P", "X", "*", "<", ">")
+DASHES = ("-", "--", "-.", ":")
+
+
+def words(*texts: str) -> dict:
+    """Arguments for Matplotlib's texts that come from outside, such as class names.
+
+    A "$" in them begins no formula, and letters that the usual font lacks are taken from an installed one that has
+    them.
+    """
+    import matplotlib as mpl
+
+    usual = mpl.rcParams["font.family"]
+    letters = {letter for text in texts for letter in str(text) if not letter.isspace()}
+    missing = frozenset(letter for letter in letters if ord(letter) > 0x24F)  # beyond Latin
+    return {"parse_math": False, "fontfamily": [*usual, *_fonts_with(missing)] if missing else usual}
+
+
+@functools.cache
+def _fonts_with(letters: frozenset) -> list[str]:
+    """The fewest installed fonts that have these letters, as far as that can be had."""
+    from matplotlib.font_manager import fontManager, get_font
+
+    chosen, left = [], {ord(letter) for letter in letters}
+    for entry in sorted(fontManager.ttflist, key=lambda entry: (entry.style, abs(entry.weight - 400), entry.name)):
+        if not left:
+            break
+        try:
+            has = left & set(get_font(entry.fname).get_charmap())
+        except (OSError, RuntimeError, ValueError):
+            continue  # a broken font file of the system
+        if has:
+            chosen.append(entry.name)
+            left -= has
+    return chosen

@@ -1,0 +1,155 @@
+"""Does the pre-trained start help? Repeated runs of two or more strategies, compared."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+
+from kerastl.plots.style import COLOURS, DASHES, words
+
+DONE = 0.9  # of the way from start to asymptote: until here the slope is measured
+LAST = 0.2  # share of the epochs, at the end, whose mean is the asymptote
+
+
+class Strategy(NamedTuple):
+    """How one strategy learned; arrays with one value for each run."""
+
+    name: str
+    start: np.ndarray  # accuracy after the first epoch
+    slope: np.ndarray  # accuracy gained for each epoch until nine tenths of the way to the asymptote were done
+    asymptote: np.ndarray  # mean accuracy of the last fifth of the epochs
+
+
+class Comparison(NamedTuple):
+    """One strategy beside the first. The figures are differences of means, with half of their 95 % interval."""
+
+    name: str
+    start: tuple[float, float]
+    asymptote: tuple[float, float]
+    verdict: str  # "positive transfer", "negative transfer" or "no difference shown"
+
+
+class Transfer(NamedTuple):
+    """What `explain_transfer` found; printed, it is a sentence for each comparison."""
+
+    strategies: list[Strategy]
+    comparisons: list[Comparison]
+    axes: object  # Matplotlib axes
+
+    def __str__(self) -> str:
+        first = self.strategies[0].name
+        lines = []
+        for row in self.comparisons:
+            gain, half = row.asymptote
+            head_start, head_half = row.start
+            lines.append(
+                f"{row.name} beside {first}: {row.verdict}. Final accuracy {gain:+.3f} ± {half:.3f}, after the first "
+                f"epoch {head_start:+.3f} ± {head_half:.3f} ({len(self.strategies[0].start)} runs)."
+            )
+        return "\n".join(lines)
+
+
+def explain_transfer(curves: Mapping[str, object], *, ax=None) -> Transfer:
+    """Compare learning curves of repeated runs: does the pre-trained start help, hurt, or make no difference?
+
+    Transfer can show in three places: a higher start, a higher slope, a higher asymptote. The verdict is about the
+    asymptote, what is reached at the end: positive or negative if zero lies outside the 95 % interval of the
+    difference, else "no difference shown", which is not the same as none.
+
+    How to read the picture: the line is the mean of the runs, the band reaches from the lowest to the highest run. The
+    mark at the left is the start, the short line at the right the asymptote.
+
+    Args:
+        curves: {name of the strategy: accuracies (runs, epochs)}, such as `history.history["val_accuracy"]` of each
+            run. The first is what the others are compared with, usually learning from scratch. Two runs or more, better
+            five; as many epochs and runs in each. Runs with the same number belong together: the same seed, the same
+            split.
+        ax: Matplotlib axes; a new figure by default.
+
+    Returns:
+        `Transfer(strategies, comparisons, axes)`. `print` it.
+
+    Raises:
+        ValueError: fewer than two strategies or runs; runs or epochs that differ; values outside 0 to 1.
+
+    Source: start, slope and asymptote: Torrey & Shavlik (2009), "Transfer Learning", figure 2. Intervals: Student's t
+        of the paired differences.
+    """
+    runs = _check(curves)
+    strategies = [_measure(name, values) for name, values in runs.items()]
+    first, others = strategies[0], strategies[1:]
+    comparisons = []
+    for other in others:
+        start, asymptote = (_difference(one, two) for one, two in zip(other[1:4:2], first[1:4:2], strict=True))
+        gain, half = asymptote
+        verdict = "no difference shown" if abs(gain) <= half else f"{'positive' if gain > 0 else 'negative'} transfer"
+        comparisons.append(Comparison(other.name, start, asymptote, verdict))
+    return Transfer(strategies, comparisons, _draw(runs, strategies, ax))
+
+
+def _check(curves) -> dict[str, np.ndarray]:
+    if not isinstance(curves, Mapping) or len(curves) < 2:
+        raise ValueError("Expected two strategies or more: {name: accuracies of shape (runs, epochs)}.")
+    runs = {}
+    for name, values in curves.items():
+        try:
+            runs[name] = np.asarray(values, float)
+        except ValueError:
+            raise ValueError(f"The runs of {name!r} differ in their epochs. Expected as many in each.") from None
+    shape = next(iter(runs.values())).shape
+    for name, values in runs.items():
+        if values.ndim != 2 or values.shape != shape or min(values.shape) < 2:
+            raise ValueError(
+                f"The accuracies of {name!r} have shape {values.shape}, those of the first {shape}. Expected the same "
+                "(runs, epochs) for all, two of each or more."
+            )
+        if not (np.isfinite(values).all() and values.min() >= 0 and values.max() <= 1):
+            raise ValueError(
+                f"The accuracies of {name!r} run from {values.min():g} to {values.max():g}. Expected 0 to 1."
+            )
+    return runs
+
+
+def _measure(name: str, values: np.ndarray) -> Strategy:
+    epochs = values.shape[1]
+    start = values[:, 0]
+    asymptote = values[:, -max(round(LAST * epochs), 1) :].mean(axis=1)
+    slope = []
+    for curve, begin, end in zip(values, start, asymptote, strict=True):
+        reached = curve >= begin + DONE * (end - begin) if end > begin else curve <= begin + DONE * (end - begin)
+        epoch = max(int(np.argmax(reached)), 1)
+        slope.append((curve[epoch] - begin) / epoch)
+    return Strategy(name, start, np.array(slope), asymptote)
+
+
+def _difference(one: np.ndarray, two: np.ndarray) -> tuple[float, float]:
+    """Mean of the paired differences, and half of its 95 % interval."""
+    from scipy.stats import t
+
+    gains = one - two
+    return float(gains.mean()), float(t.ppf(0.975, len(gains) - 1) * gains.std(ddof=1) / np.sqrt(len(gains)))
+
+
+def _draw(runs: dict, strategies: list[Strategy], ax):
+    import matplotlib.pyplot as plt
+    from matplotlib.ticker import MaxNLocator
+
+    if ax is None:
+        _, ax = plt.subplots(figsize=(6.5, 4), layout="constrained")
+    for number, strategy in enumerate(strategies):
+        values = runs[strategy.name]
+        epochs, colour = np.arange(1, values.shape[1] + 1), COLOURS[number % len(COLOURS)]
+        label = (
+            f"{strategy.name}: start {strategy.start.mean():.2f}, slope {strategy.slope.mean():.3f} an epoch, "
+            f"asymptote {strategy.asymptote.mean():.2f}"
+        )
+        ax.plot(epochs, values.mean(axis=0), DASHES[number % len(DASHES)], color=colour, linewidth=2, label=label)
+        ax.fill_between(epochs, values.min(axis=0), values.max(axis=0), color=colour, alpha=0.2, linewidth=0)
+        ax.plot(1, strategy.start.mean(), "o", color=colour)
+        ax.hlines(strategy.asymptote.mean(), epochs[-1], epochs[-1] * 1.04, color=colour, linewidth=3)
+    ax.set(xlabel="epoch", ylabel="accuracy")
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    legend = ax.legend(frameon=False, fontsize="small", loc="upper center", bbox_to_anchor=(0.5, -0.15))
+    for text in legend.get_texts():
+        text.set(**words(text.get_text()))
+    return ax

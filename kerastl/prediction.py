@@ -1,0 +1,79 @@
+"""Name what is in one picture."""
+
+import os
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import keras
+import numpy as np
+
+from kerastl.data import check_pixels
+from kerastl.evaluation import both_classes
+from kerastl.quiet import no_retracing_warnings
+from kerastl.saving import SavedModel, check_class_names, load
+from kerastl.sources import read_image
+
+
+class Prediction(NamedTuple):
+    """One class and how probable the model finds it."""
+
+    class_name: str
+    probability: float
+
+
+@no_retracing_warnings()
+def predict(model, image, *, class_names: Sequence[str] | None = None, top: int = 3) -> list[Prediction]:
+    """Name what is in one picture.
+
+    Args:
+        model: a file that `save` wrote, what `load` returned, or a model (then give `class_names`).
+        image: a file, or an array (height, width, 3) with pixels 0–255 in the model's size.
+        class_names: only with a bare model.
+        top: how many classes to return.
+
+    Returns:
+        A list of `Prediction(class_name, probability)`, the most probable first.
+
+    Raises:
+        FileNotFoundError, ValueError: the file or the picture is not there or not readable; an array of another shape.
+
+    Example:
+        >>> predict("flowers.keras", "photo.jpg")
+        [Prediction(class_name='tulip', probability=0.97), …]
+    """
+    model, class_names = open_model(model, class_names)
+    probabilities = probabilities_of(model, read_pixels(model, image))
+    best = np.argsort(-probabilities, kind="stable")[: max(top, 1)]
+    return [Prediction(class_names[number], float(probabilities[number])) for number in best]
+
+
+def open_model(model, class_names: Sequence[str] | None = None) -> SavedModel:
+    """The model and its class names, from a file that `save` wrote, from what `load` returned, or as they are."""
+    if isinstance(model, SavedModel):
+        model, class_names = model
+    elif not isinstance(model, keras.Model):
+        model, class_names = load(model)
+    elif class_names is None:
+        raise ValueError("Received a bare model. Expected `class_names` with it, or the file that `save` wrote.")
+    check_class_names(list(class_names), model)
+    return SavedModel(model, list(class_names))
+
+
+def read_pixels(model: keras.Model, image) -> np.ndarray:
+    """A picture as the model takes it, (height, width, 3), 0–255: a file is resized, an array is checked."""
+    height, width = model.input_shape[1:3]
+    if isinstance(image, str | os.PathLike):
+        return read_image(image, (height, width))
+    pixels = np.asarray(image)
+    if pixels.shape != (height, width, 3) or pixels.dtype.kind not in "uif":
+        raise ValueError(
+            f"Received an array of shape {pixels.shape}, {pixels.dtype}. Expected {(height, width, 3)}, with pixels "
+            "from 0 to 255; or give the file of the picture, which is resized."
+        )
+    check_pixels(pixels)
+    return pixels
+
+
+def probabilities_of(model: keras.Model, pixels: np.ndarray) -> np.ndarray:
+    """One probability for each class, (classes,) float32, for one picture as `read_pixels` gives it."""
+    return both_classes(model.predict_on_batch(pixels[None].astype("float32")))[0]
