@@ -54,7 +54,7 @@ def train(args) -> None:
         f"images      {counts['train']:,} training, {counts['validation']:,} validation, {counts['test']:,} test; "
         f"{size}×{size} pixels"
     )
-    print(f"classes     {len(data.class_names)}: {', '.join(data.class_names)}")
+    print(f"classes     {len(data.class_names)}: {printable(', '.join(data.class_names))}")
     model = build_model(args.base, data, weights=weights, **builder_arguments)
     unfreeze_top(model, layers)  # an impossible --layers shows now, not after phase 1
     base = freeze(model)

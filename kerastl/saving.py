@@ -12,6 +12,7 @@ import keras
 # Further members of the .keras archive; Keras leaves them alone (fact 6).
 _CLASS_NAMES_FILE = "class_names.json"
 _SUMMARY_FILE = "training.json"
+_MOST_BYTES = 1_000_000  # of each of them
 
 
 class SavedModel(NamedTuple):
@@ -74,7 +75,7 @@ def load(path) -> SavedModel:
         raise FileNotFoundError(f"There is no file {str(path)!r}.")
     try:
         with zipfile.ZipFile(path) as archive:
-            class_names = json.loads(archive.read(_CLASS_NAMES_FILE))
+            class_names = _read_json(archive, _CLASS_NAMES_FILE)
     except zipfile.BadZipFile:
         raise ValueError(f"{str(path)!r} is not a .keras file.") from None
     except KeyError:
@@ -91,9 +92,17 @@ def load_summary(path) -> dict | None:
     """What `save` was given as `summary`; None if nothing was. Raises ValueError when `path` is no `.keras` file."""
     try:
         with zipfile.ZipFile(Path(path).expanduser()) as archive:
-            return json.loads(archive.read(_SUMMARY_FILE)) if _SUMMARY_FILE in archive.namelist() else None
+            summary = _read_json(archive, _SUMMARY_FILE) if _SUMMARY_FILE in archive.namelist() else None
     except zipfile.BadZipFile:
         raise ValueError(f"{str(path)!r} is not a .keras file.") from None
+    return summary if isinstance(summary, dict) else None
+
+
+def _read_json(archive: zipfile.ZipFile, name: str):
+    """A small member of an archive that is not trusted: its size unpacked is looked at before it is unpacked."""
+    if archive.getinfo(name).file_size > _MOST_BYTES:
+        raise ValueError(f"{name!r} in {archive.filename!r} is larger than {_MOST_BYTES:,} bytes: not one of ours.")
+    return json.loads(archive.read(name))
 
 
 def check_class_names(class_names: list[str], model: keras.Model) -> None:

@@ -165,3 +165,17 @@ def test_a_summary_comes_back_as_it_was_given_and_does_not_disturb_keras(toy, sa
     path = tl.save(toy, tmp_path / "noted.keras", NAMES, summary={"pictures": "チューリップ", "epochs": [10, 10]})
     assert load_summary(path) == {"pictures": "チューリップ", "epochs": [10, 10]}
     assert keras.models.load_model(path).count_params() == toy.count_params()
+
+
+def test_a_member_that_would_unpack_to_something_huge_is_refused(saved):
+    import zipfile
+
+    with zipfile.ZipFile(saved, "a", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("training.json", b" " * 2_000_000)
+    with pytest.raises(ValueError, match=r"'training\.json' in .* is larger than 1,000,000 bytes"):
+        load_summary(saved)
+
+
+def test_a_summary_that_is_no_table_is_no_summary(toy, tmp_path):
+    path = tl.save(toy, tmp_path / "odd.keras", NAMES, summary=[1, 2])
+    assert load_summary(path) is None
