@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 READY = $(VENV)/ready
 
-.PHONY: demo test test-all browser lint wheel clean
+.PHONY: demo test test-all browser lessons recap lab lint wheel clean
 
 demo: $(READY)  ## train on the bundled flowers; the run folder is runs/demo
 	$(BIN)/python -m kerastl train drawn_flowers --weights garden --out runs/demo --overwrite
@@ -18,6 +18,15 @@ test-all: $(READY)  ## run the slow tests, too
 browser: $(READY)  ## look at the reports in a real browser; needs Chromium (Debian: apt install chromium)
 	$(BIN)/python -m pip install --quiet -r requirements-browser.txt
 	$(BIN)/python -m pytest -m browser
+
+lessons: $(READY)  ## make all lessons from notebooks/src again, and execute them
+	$(BIN)/python notebooks/build.py
+
+recap: $(READY)  ## one printable page for each lesson, in notebooks/recap
+	$(BIN)/python notebooks/recap.py
+
+lab: $(READY)  ## open the lessons in JupyterLab
+	$(BIN)/jupyter lab notebooks
 
 lint: $(READY)  ## check the style
 	$(BIN)/ruff check .

@@ -1,9 +1,10 @@
 """The command line: `python -m kerastl train …`, `predict …` and `inspect …`."""
 
 import argparse
-import contextlib
 import os
 import sys
+
+from kerastl.quiet import quiet_stderr
 
 EXAMPLES = """examples:
   python -m kerastl train drawn_flowers --weights garden --out runs/flowers
@@ -80,19 +81,6 @@ def make_parser() -> argparse.ArgumentParser:
     return parser
 
 
-@contextlib.contextmanager
-def _quiet_stderr():
-    """Hide what TensorFlow's compiled parts print while they load, before any setting of theirs can act."""
-    kept = os.dup(2)
-    with open(os.devnull, "wb") as nowhere:
-        os.dup2(nowhere.fileno(), 2)
-    try:
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-
-
 def main(arguments: list[str] | None = None) -> int:
     """Run one command. Returns 0, or 2 after an error that the user can mend."""
     args = make_parser().parse_args(arguments)
@@ -101,7 +89,7 @@ def main(arguments: list[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # a terminal without × or ▁ shows a question mark instead
-    with _quiet_stderr():
+    with quiet_stderr():
         from kerastl import commands
 
     try:

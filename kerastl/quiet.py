@@ -1,16 +1,31 @@
-"""Keep TensorFlow from warning of frequent retracing where that is wrong.
-
-Each part of a model is compiled once, for its one batch size. But TensorFlow counts the parts, and all models before
-them, as one function, so with few images it warns that this function is compiled again and again.
-"""
+"""Keep TensorFlow from saying what is wrong, or no use to anybody."""
 
 import logging
+import os
 from contextlib import contextmanager
 
 
 @contextmanager
+def quiet_stderr():
+    """Hide what TensorFlow's compiled parts print while they load, before any setting of theirs can act."""
+    kept = os.dup(2)
+    with open(os.devnull, "wb") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+
+
+@contextmanager
 def no_retracing_warnings():
-    """In this context, or in the function that it decorates, the warning is left out; all others come through."""
+    """In this context, or in the function that it decorates, TensorFlow does not warn of frequent retracing.
+
+    Each part of a model is compiled once, for its one batch size. But TensorFlow counts the parts, and all models
+    before them, as one function, so with few images it warns that this function is compiled again and again. All other
+    warnings come through.
+    """
     logger = logging.getLogger("tensorflow")
 
     def keep(record: logging.LogRecord) -> bool:

@@ -195,3 +195,17 @@ def evaluation(arrays) -> Evaluation:
     probabilities = np.full((9, 3), 0.1, "float32")
     probabilities[np.arange(9), said] = 0.8
     return Evaluation(8 / 9, 0.3, labels, probabilities)
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """A headless Chromium. `make browser` installs what drives it."""
+    from playwright.sync_api import sync_playwright
+
+    found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    assert found, "There is no Chromium. Install it (Debian: apt install chromium)."
+    arguments = ["--disable-gpu", "--disable-background-networking"] + ["--no-sandbox"] * (os.geteuid() == 0)
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=found, args=arguments)
+        yield chromium
+        chromium.close()

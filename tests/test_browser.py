@@ -1,6 +1,5 @@
 """The report of a run, opened in a real headless Chromium: `make browser`."""
 
-import os
 import shutil
 
 import pytest
@@ -21,18 +20,6 @@ def report(picture_folder, tmp_path_factory):
     quick = ["--base", "MobileNetV2", "--alpha", "0.35", "--weights", "none", "--image-size", "32", "--epochs", "2"]
     assert main(["train", str(folder), *quick, "--out", str(out)]) == 0
     return out / "report.html"
-
-
-@pytest.fixture(scope="module")
-def browser():
-    sync_playwright = pytest.importorskip("playwright.sync_api", reason="run `make browser`").sync_playwright
-    found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    assert found, "There is no Chromium. Install it (Debian: apt install chromium)."
-    arguments = ["--disable-gpu", "--disable-background-networking"] + ["--no-sandbox"] * (os.geteuid() == 0)
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=found, args=arguments)
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture(params=[(1280, 900, "light"), (390, 844, "light"), (390, 844, "dark")], ids=str)

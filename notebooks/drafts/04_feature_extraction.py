@@ -1,0 +1,224 @@
+# ---
+# title: "Feature extraction: when is a simple classifier enough?"
+# minutes: 30
+# needs: lesson 3
+# step: phase 1
+# goals:
+#   - use a network as a feature extractor, with logistic regression on top
+#   - do the same inside one network, with a Dense head
+#   - choose between the two
+# ---
+
+# %% [markdown]
+# ## The idea
+#
+# The base turns a picture into a row of numbers, its **features**. From there on it is no longer a question of pictures.
+# Any classifier for rows of numbers will do, also a simple one that is older than deep learning.
+#
+# Texts call this *using the CNN as an arbitrary feature extractor*. The network is not trained at all.
+
+# %%
+import keras
+import numpy as np
+import kerastl as tl
+
+data = world.load()
+model = world.build(data)
+
+# %% [markdown]
+# ## 1. From pictures to rows
+#
+# By hand first: scale, run the base, take the mean of each map.
+#
+# **Predict.** There are as many rows as training pictures. How many columns?
+#
+# <details><summary>Answer</summary>As many as the base has maps at its top.</details>
+
+# %%
+from kerastl.graph import find_base_model
+
+base = find_base_model(model)
+images, labels = next(iter(data.test))
+scaled = keras.applications.mobilenet_v2.preprocess_input(keras.ops.cast(images, "float32"))
+by_hand = base(scaled, training=False).numpy().mean(axis=(1, 2))
+print("pictures, features:", by_hand.shape)
+
+# %% [markdown]
+# The helper does it for a whole part, in one pass.
+
+# %%
+train = tl.extract_features(model, data.train)
+validation = tl.extract_features(model, data.validation)
+test = tl.extract_features(model, data.test)
+print("pictures, features:", train.values.shape)
+
+# %% [markdown]
+# **Checkpoint.**
+
+# %%
+assert np.allclose(test.values[: len(by_hand)], by_hand, rtol=1e-3, atol=1e-3), "By hand and helper should agree."
+
+# %% [markdown]
+# ## 2. Logistic regression
+#
+# **Logistic regression** draws one flat border between classes. It has few settings, learns in a second, and gives the
+# same result each time.
+#
+# **Predict.** Will it be nearer to guessing or to perfect?
+#
+# <details><summary>Answer</summary>Nearer to perfect. The base has done the hard part.</details>
+
+# %%
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+simple = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000)).fit(*train)
+print(f"logistic regression: test accuracy {simple.score(*test):.3f}")
+
+# %% [markdown]
+# Its one setting, `C`, says how closely it follows the training rows. We choose it on the validation rows.
+
+# %%
+scores = {}
+for strength in (0.0001, 0.001, 0.01, 0.1, 1.0):
+    candidate = make_pipeline(StandardScaler(), LogisticRegression(C=strength, max_iter=2000)).fit(*train)
+    scores[strength] = candidate.score(*validation)
+    print(f"C = {strength:<7} validation accuracy {scores[strength]:.3f}")
+
+# %%
+chosen = max(scores, key=scores.get)
+simple = make_pipeline(StandardScaler(), LogisticRegression(C=chosen, max_iter=2000)).fit(*train)
+print(f"C = {chosen}: test accuracy {simple.score(*test):.3f}")
+
+# %% [markdown]
+# ## 3. A Dense head
+#
+# A **Dense** layer with softmax, trained with cross-entropy, *is* logistic regression. Only the way to the weights
+# differs: many small steps instead of one solver.
+#
+# It has one advantage: it is part of the network. The whole is one file, and phase 2 can go on from it.
+#
+# **Predict.** Will the two accuracies differ much?
+#
+# <details><summary>Answer</summary>No: it is the same kind of border. Look at the interval before you call a difference
+# real.</details>
+
+# %%
+phase1 = tl.train_head(model, data, epochs=15, verbose=0)
+head = tl.evaluate(model, data.test)
+print(f"logistic regression  {simple.score(*test):.3f}")
+print(f"Dense head           {head.accuracy:.3f}, 95 % interval {head.interval[0]:.3f} to {head.interval[1]:.3f}")
+
+# %%
+axes = tl.plot_history(phase1)
+
+# %% [markdown]
+# Both curves rise at once and stay. The head needs only a few epochs, because the features are good.
+
+# %% [markdown]
+# ## 4. When is the simple one enough?
+#
+# The fewer pictures, the less a network can learn from them, and the more the simple way has to offer. We give both only
+# a few pictures of each class.
+#
+# **Predict.** With five pictures of each class, how far will logistic regression get?
+#
+# <details><summary>Answer</summary>Further than most people think. See the table.</details>
+
+
+# %%
+def few(count, seed):
+    chance = np.random.default_rng(seed)
+    kinds = range(len(data.class_names))
+    return np.concatenate([chance.permutation(np.flatnonzero(train.labels == kind))[:count] for kind in kinds])
+
+
+for count in (1, 5, 20, 50):
+    found = []
+    for seed in range(5):
+        rows = few(count, seed)
+        found.append(LogisticRegression(max_iter=2000).fit(train.values[rows], train.labels[rows]).score(*test))
+    print(f"{count:3} pictures of each class: {np.mean(found):.3f}, from {min(found):.3f} to {max(found):.3f}")
+
+# %% [markdown]
+# Five runs each, with other pictures each time. With few pictures it matters much *which* ones you have: look at the
+# lowest and the highest.
+
+# %% [markdown]
+# ## Break it on purpose
+#
+# Somebody extracts features *with augmentation*, once, and keeps them. Each picture is changed by chance one time, and this
+# one change is then used in all epochs. It looks like augmentation, but it is only damage.
+
+# %%
+rows, kinds = [], []
+for pictures, numbers in data.train:
+    changed = model.get_layer("augmentation")(keras.ops.cast(pictures, "float32"), training=True)
+    scaled = keras.applications.mobilenet_v2.preprocess_input(changed)
+    rows.append(base(scaled, training=False).numpy().mean(axis=(1, 2)))
+    kinds.append(numbers.numpy())
+
+# %%
+damaged = LogisticRegression(max_iter=2000).fit(np.concatenate(rows), np.concatenate(kinds))
+clean = LogisticRegression(max_iter=2000).fit(*train)
+print(f"pictures as they are:          {clean.score(*test):.3f}")
+print(f"each changed once, then kept:  {damaged.score(*test):.3f}")
+
+# %% [markdown]
+# The difference may be small, in either direction, in this one run. But it is never what you wanted: not one picture was
+# seen as it is. The **repair** is to keep the picture itself, too. The helpers keep it beside the changed ones.
+
+# %% [markdown]
+# ## Exercises
+#
+# **Exercise 1 ★** How many test pictures does `simple` get wrong?
+
+# %% tags=["exercise"]
+wrong = ...
+# solution
+wrong = int((simple.predict(test.values) != test.labels).sum())
+
+# %%
+check("Exercise 1", wrong, lambda n: n == round((1 - simple.score(*test)) * len(test.labels)), "`simple.predict`.")
+
+# %% [markdown]
+# **Exercise 2 ★★** Use another classifier: the nearest neighbours of scikit-learn (`KNeighborsClassifier`). Put the fitted
+# object into `neighbours`.
+
+# %% tags=["exercise"]
+neighbours = ...
+# solution
+from sklearn.neighbors import KNeighborsClassifier
+
+neighbours = KNeighborsClassifier(5).fit(*train)
+
+# %%
+check("Exercise 2", neighbours, lambda c: c.score(*test) > 2 / len(data.class_names), "It has `fit` and `score`, too.")
+
+# %% [markdown]
+# **Exercise 3 ★★★** Are all features needed? Keep only the 50 that vary most over the training pictures, fit logistic
+# regression on them, and put its test accuracy into `fifty`.
+
+# %% tags=["exercise"]
+fifty = ...
+# solution
+best = np.argsort(-train.values.std(axis=0))[:50]
+fifty = (
+    LogisticRegression(max_iter=2000).fit(train.values[:, best], train.labels).score(test.values[:, best], test.labels)
+)
+
+# %%
+check("Exercise 3", fifty, lambda share: 1 / len(data.class_names) < share <= 1, "Choose columns: `values[:, best]`.")
+
+# %% [markdown]
+# ## What you have seen
+#
+# - A frozen network and a simple classifier: no training of the network, and a strong result.
+# - A Dense head is the same idea inside the network, and the door to phase 2.
+# - Try the simple way first. It tells you how much is left to win.
+#
+# **Can you say it without looking?** What is in a row? Why is a Dense head like logistic regression? When would you not
+# train a network at all?
+#
+# **Read on:** Razavian and others, "CNN Features off-the-shelf" (2014).

@@ -1,0 +1,257 @@
+"""The lessons: notebooks in step with their sources, budgets, exercises, and prose that its own cells bear out.
+
+Nothing is executed here; `make lessons` does that.
+"""
+
+import html
+import importlib
+import re
+import statistics
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+
+ROOT = Path(__file__).parent.parent
+NOTEBOOKS = ROOT / "notebooks"
+sys.path.insert(0, str(NOTEBOOKS))
+build, recap = (importlib.import_module(name) for name in ("build", "recap"))
+sys.path.remove(str(NOTEBOOKS))
+LESSONS = build.read_lessons()
+
+
+@pytest.fixture(params=LESSONS, ids=lambda lesson: lesson.name)
+def lesson(request):
+    return request.param
+
+
+def notebook(lesson, solved: bool) -> nbformat.NotebookNode:
+    return nbformat.read(NOTEBOOKS / ("solutions" if solved else "") / f"{lesson.name}.ipynb", as_version=4)
+
+
+def printed(cells) -> str:
+    return "\n".join(
+        output.get("text", "") + str(output.get("data", {}).get("text/plain", ""))
+        for cell in cells
+        for output in cell.get("outputs", [])
+    )
+
+
+def prose(lesson) -> list[str]:
+    """The words that a student reads, without code, links and folded answers."""
+    cells = [cell.source for cell in lesson.cells if cell.cell_type == "markdown"]
+    beside = r"```.*?```|`[^`]*`|<[^>]*>|\]\([^)]*\)|^\|.*?$"
+    return [re.sub(beside, "", text, flags=re.DOTALL | re.MULTILINE) for text in cells]
+
+
+def test_there_are_lessons_numbered_without_a_gap():
+    assert [lesson.name[:2] for lesson in LESSONS] == [f"{number:02d}" for number in range(len(LESSONS))]
+    assert LESSONS
+
+
+@pytest.mark.parametrize("solved", [False, True])
+def test_a_notebook_is_the_one_that_its_source_gives(lesson, solved):
+    made, expected = notebook(lesson, solved), build.compose(lesson, LESSONS, solved)
+    assert made.metadata["kerastl"]["source"] == lesson.digest, "run `make lessons`"
+    assert [cell.source for cell in made.cells] == [cell.source for cell in expected.cells]
+
+
+@pytest.mark.parametrize("solved", [False, True])
+def test_a_notebook_was_executed_and_has_nothing_to_be_ashamed_of(lesson, solved):
+    made = notebook(lesson, solved)
+    nbformat.validate(made)
+    assert build.complaints(made, solved) == []
+    assert all(cell.execution_count is None for cell in made.cells if cell.cell_type == "code")
+    assert "kerastl 0" in printed(made.cells[1:2])
+
+
+def test_a_notebook_stays_within_its_budget(lesson):
+    made = notebook(lesson, solved=False)
+    code = [cell for cell in made.cells if cell.cell_type == "code"][1:]
+    lines = [len([line for line in cell.source.splitlines() if line.strip()]) for cell in code]
+    assert 25 <= len(made.cells) <= 40
+    assert max(lines) <= 15
+    assert statistics.median(lines) <= 6
+    assert "ccc" not in "".join(cell.cell_type[0] for cell in made.cells[2:])
+    assert (NOTEBOOKS / f"{lesson.name}.ipynb").stat().st_size < 1_000_000
+
+
+def test_prose_is_short_and_plain(lesson):
+    for text in prose(lesson):
+        assert len(text.split()) <= 120, text
+        for sentence in re.split(r"(?<=[.?!:])\s", text):
+            assert len(sentence.split()) <= 32, sentence
+
+
+def test_a_figure_has_words_for_those_who_do_not_see_it(lesson):
+    """After a cell that shows a picture, or before it, a text cell says what is in it."""
+    cells = notebook(lesson, solved=True).cells
+    for number, cell in enumerate(cells):
+        if any("image/png" in output.get("data", {}) for output in cell.get("outputs", [])):
+            near = cells[max(number - 2, 0) : number + 3]
+            assert any(other.cell_type == "markdown" and len(other.source.split()) > 8 for other in near)
+
+
+def test_decimal_numbers_in_prose_are_those_of_a_cell(lesson):
+    """Printed by one, or written in its code."""
+    numbers = {number for text in prose(lesson) for number in re.findall(r"\d+\.\d+|\d+ ?%", text)}
+    cells = [cell for cell in notebook(lesson, solved=True).cells if cell.cell_type == "code"]
+    shown = printed(cells) + "\n".join(cell.source for cell in cells)
+    for number in numbers:
+        assert number in shown, number
+
+
+def test_every_lesson_has_its_parts(lesson):
+    text = "\n".join(cell.source for cell in lesson.cells if cell.cell_type == "markdown")
+    text += f"\n## {lesson.facts['title']}"
+    assert set(lesson.facts) == {"title", "minutes", "needs", "step", "goals"}
+    assert len(lesson.facts["goals"]) == 3
+    assert lesson.facts["step"] in build.STEPS
+    assert lesson.facts["title"].endswith("?")
+    for part in ("## The idea", "**Predict.**", "**Checkpoint.**", "## Break it on purpose", "## Exercises"):
+        assert part in text or (part == "## The idea" and "## Why" in text), part
+    assert text.count("**Predict.**") == text.count("<details>")
+    for stars in ("★**", "★★**", "★★★**"):
+        assert re.search(rf" {re.escape(stars)}", text), stars
+
+
+def test_nothing_later_depends_on_an_answer(lesson):
+    """The names that a solution makes are not used outside of its own check."""
+    cells = [cell for cell in lesson.cells if cell.cell_type == "code"]
+    for place, cell in enumerate(cells):
+        if "exercise" not in cell.metadata.get("tags", []):
+            continue
+        name = cell.source.split(" = ...")[0].splitlines()[-1].strip()
+        later = "\n".join(other.source for other in cells[place + 2 :])
+        assert not re.search(rf"\b{name}\b", later), name
+
+
+def test_every_link_to_a_file_of_the_project_leads_somewhere():
+    for file in [*NOTEBOOKS.glob("*.md"), *NOTEBOOKS.glob("*.ipynb"), *(NOTEBOOKS / "solutions").glob("*.ipynb")]:
+        text = file.read_text(encoding="utf-8")
+        for link in re.findall(r"\]\((?!http|#)([^)\s]+)\)", text):
+            assert (file.parent / link.split("#")[0]).exists(), f"{file.name}: {link}"
+
+
+def test_the_table_of_the_course_is_that_of_the_sources():
+    assert build.course_table(LESSONS) in (NOTEBOOKS / "README.md").read_text()
+
+
+def test_the_address_of_the_project_stands_in_one_place():
+    address = build.repository().removeprefix("https://")
+    holders = [
+        file.relative_to(ROOT)
+        for pattern in ("*.md", "*.toml", "kerastl/**/*.py", "notebooks/*.py", "notebooks/*.md", "notebooks/src/*.py")
+        for file in ROOT.glob(pattern)
+        if address in file.read_text(encoding="utf-8")
+    ]
+    assert holders == [Path("pyproject.toml")]
+
+
+def test_the_recap_of_a_lesson_is_one_page_made_of_its_own_words(lesson):
+    page = recap.recap(lesson, 3)
+    text = html.unescape(re.sub(r"<[^>]*>", " ", page))
+    for goal in lesson.facts["goals"]:
+        assert goal in text
+    assert page.count("class=lines") == 3
+    assert 'src="data:image/png;base64,' in page
+    assert len(text.split()) < 330
+    assert "http" not in page
+
+
+def test_the_glossary_has_every_word_in_both_languages():
+    text = (NOTEBOOKS / "drafts/GLOSSARY.md").read_text(encoding="utf-8")
+    rows = [line.split("|")[1:-1] for line in text.splitlines() if line.startswith("| ")][1:]
+    assert len(rows) >= 20
+    for word, english, japanese, code, lesson_link in rows:
+        assert len(english.split()) >= 4, word
+        assert re.search(r"[\u3040-\u30ff\u4e00-\u9fff]", japanese), word
+        assert "`" in code, word
+        assert "](" in lesson_link, word
+    assert len(re.findall(r"（[\u3040-\u309f]+）", text)) >= 15  # readings
+
+
+# ---- the builder itself
+
+
+SOURCE = """# ---
+# title: "Is it so?"
+# minutes: 1
+# needs: nothing
+# step: load
+# goals: [a, b, c]
+# ---
+
+# %% [markdown]
+# Words.
+
+# %%
+print("same", 1 + 1)
+
+# %% tags=["exercise"]
+answer = ...
+# solution
+answer = {answer}
+
+# %%
+check("Exercise 1", answer, lambda value: value == 2, "Add.")
+"""
+
+
+@pytest.fixture
+def tiny(tmp_path, monkeypatch):
+    """A function that makes a lesson from a source, in a folder of its own: complaints, and the notebooks made."""
+    for name in ("src", "solutions"):
+        (tmp_path / name).mkdir()
+    (tmp_path.parent / "pyproject.toml").write_text((ROOT / "pyproject.toml").read_text())
+    monkeypatch.setattr(build, "HERE", tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+
+    def make(source: str) -> tuple[list[str], dict[str, str]]:
+        (tmp_path / "src" / "00_tiny.py").write_text(source)
+        lessons = build.read_lessons()
+        wrong = build.build(lessons[0], lessons)
+        return wrong, {str(file.relative_to(tmp_path)): file.read_text() for file in tmp_path.rglob("*.ipynb")}
+
+    return make
+
+
+@pytest.mark.slow
+def test_a_rebuild_gives_the_same_bytes(tiny):
+    wrong, first = tiny(SOURCE.format(answer="2"))
+    assert wrong == []
+    assert set(first) == {"00_tiny.ipynb", "solutions/00_tiny.ipynb"}
+    assert "not attempted yet" in first["00_tiny.ipynb"]
+    assert "Exercise 1: correct" in first["solutions/00_tiny.ipynb"]
+    assert tiny(SOURCE.format(answer="2"))[1] == first
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("source", "complaint"),
+    [
+        (SOURCE.format(answer="3"), "reports 'not yet. Add.' instead of 'correct'"),
+        (SOURCE.format(answer="2").replace("= ...", "= 2"), "reports 'correct' instead of 'not attempted yet'"),
+        (SOURCE.format(answer="2").replace("print(", "import sys; print('no', file=sys.stderr); print("), "stderr"),
+    ],
+)
+def test_what_does_not_hold_is_refused_and_nothing_is_written(tiny, source, complaint):
+    wrong, made = tiny(source)
+    assert any(complaint in line for line in wrong), wrong
+    assert made == {}
+
+
+def test_a_check_tells_untouched_right_and_wrong_apart(capsys):
+    from kerastl.course import check
+
+    check("A", ..., lambda value: True, "hint")
+    check("B", 2, lambda value: value == 2, "hint")
+    check("C", 3, lambda value: value == 2, "hint")
+    check("D", "text", lambda value: value.nothing, "hint")
+    assert capsys.readouterr().out.splitlines() == [
+        "A: not attempted yet",
+        "B: correct",
+        "C: not yet. hint",
+        "D: not yet. hint",
+    ]
