@@ -1,5 +1,6 @@
 """Freeze a base, unfreeze its top, and show which weights training really moved."""
 
+import math
 from typing import NamedTuple
 
 import keras
@@ -126,7 +127,7 @@ class Change(NamedTuple):
     """How far training moved one weight array."""
 
     path: str  # layer and weight, as "Conv_1/kernel"
-    moved: float  # length of the change relative to the length of the weight before: 0.0 = not one bit changed
+    moved: float  # length of the change relative to the length of the weight before; inf where that was 0, as of a bias
 
 
 def snapshot(model: keras.Model) -> dict[str, np.ndarray]:
@@ -150,5 +151,6 @@ def changed_layers(before: dict[str, np.ndarray], after: dict[str, np.ndarray]) 
     for path, old in before.items():
         new = after[path]
         if not np.array_equal(old, new):
-            moved.append(Change(path, float(np.linalg.norm(new - old) / (np.linalg.norm(old) + 1e-12))))
+            length = float(np.linalg.norm(old))
+            moved.append(Change(path, float(np.linalg.norm(new - old)) / length if length else math.inf))
     return moved

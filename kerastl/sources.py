@@ -82,7 +82,8 @@ def read_folder(folder: Path, size) -> tuple[dict, list[str]]:
     parts = {part: _read_classes(place, classes, size, unreadable) for part, place in found.items()}
     if unreadable:
         listed = "\n  ".join(unreadable[:10] + [f"… and {len(unreadable) - 10} more"] * (len(unreadable) > 10))
-        warnings.warn(f"{len(unreadable)} unreadable files are left out:\n  {listed}", stacklevel=3)
+        files = "file is" if len(unreadable) == 1 else "files are"
+        warnings.warn(f"{len(unreadable)} unreadable {files} left out:\n  {listed}", stacklevel=3)
     return parts, classes
 
 

@@ -178,6 +178,12 @@ def test_changed_layers_lists_what_moved_and_how_far(toy):
     assert change.moved == pytest.approx(0.5, rel=1e-4)
 
 
+def test_a_weight_that_was_zero_moved_without_measure(toy):
+    before = tl.snapshot(toy)
+    toy.get_layer("classifier").bias.assign([0.1, 0, 0])
+    assert tl.changed_layers(before, tl.snapshot(toy)) == [("classifier/bias", float("inf"))]
+
+
 def test_one_bit_is_a_change(toy):
     before = tl.snapshot(toy)
     kernel = toy.get_layer("classifier").kernel

@@ -215,3 +215,19 @@ def test_fact_12_the_top_n_layers_count_those_without_weights(model):
     assert result.parameters == sum(int(np.prod(weight.shape)) for weight in base.trainable_weights)
     with pytest.raises(ValueError, match="have no weights to train"):
         tl.unfreeze_top(model, 1)
+
+
+def test_fact_13_a_model_called_or_exported_with_training_false_does_not_augment(model, arrays, tmp_path):
+    images = arrays["test"][0][:4].astype("float32")
+    expected = model.predict(images, verbose=0)
+
+    def answers(call) -> np.ndarray:
+        return np.stack([np.asarray(call(images)) for _ in range(2)])
+
+    notice(13, still_so=np.ptp(answers(model), axis=0).max() > 1e-4)
+    image = keras.Input(model.input_shape[1:])
+    in_use = keras.Model(image, model(image, training=False))
+    in_use.export(tmp_path / "served")
+    server = tf.saved_model.load(str(tmp_path / "served"))
+    for answer in (answers(lambda x: model(x, training=False)), answers(in_use), answers(server.serve)):
+        np.testing.assert_allclose(answer, [expected, expected], atol=1e-5)
