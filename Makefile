@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 READY = $(VENV)/ready
 
-.PHONY: demo test test-all browser lessons recap lab lint wheel clean
+.PHONY: demo test test-all browser lessons try-lessons recap slides pictures lab lint wheel clean
 
 demo: $(READY)  ## train on the bundled flowers; the run folder is runs/demo
 	$(BIN)/python -m kerastl train drawn_flowers --weights garden --out runs/demo --overwrite
@@ -22,8 +22,17 @@ browser: $(READY)  ## look at the reports in a real browser; needs Chromium (Deb
 lessons: $(READY)  ## make all lessons from notebooks/src again, and execute them
 	$(BIN)/python notebooks/build.py
 
+try-lessons: $(READY)  ## execute all lessons with their exercises solved, and write nothing
+	$(BIN)/python notebooks/build.py --try drawn
+
 recap: $(READY)  ## one printable page for each lesson, in notebooks/recap
 	$(BIN)/python notebooks/recap.py
+
+slides: $(READY)  ## slides of each lesson, in notebooks/slides; they open without a network
+	$(BIN)/python notebooks/slides.py
+
+pictures: $(READY)  ## draw the pictures of the glossary again
+	$(BIN)/python notebooks/pictures.py
 
 lab: $(READY)  ## open the lessons in JupyterLab
 	$(BIN)/jupyter lab notebooks

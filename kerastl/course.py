@@ -29,24 +29,27 @@ class World(NamedTuple):
         return build_model("MobileNetV2", data, weights=self.weights, alpha=self.alpha)
 
 
-def begin(world: str, seed: int = 0) -> World:
-    """Begin a lesson: quiet logs, fixed chance, and the versions on one line.
+def begin(world: str, seed: int = 0, *, step: str | None = None) -> World:
+    """Begin a lesson: quiet logs, fixed chance, the versions on one line, and the picture of the whole work.
 
     Args:
         world: "drawn" (bundled drawn flowers and a base pre-trained on drawn species; offline) or "photos" (photos of
             flowers and ImageNet weights, which are downloaded once; the environment variables KERASTL_PHOTOS and
             KERASTL_WEIGHTS name a folder and a file to take instead).
         seed: of all chance.
+        step: of the workflow, which the picture then marks (see `plot_workflow`); None draws no picture.
 
     Raises:
-        ValueError: there is no such world.
+        ValueError: there is no such world, or no such step.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     # Keras says this at each `fit` on a tf.data.Dataset, where nobody asked to shuffle.
     warnings.filterwarnings("ignore", message="`shuffle=True` was passed, but will be ignored")
     with quiet_stderr():
         import keras
-        import tensorflow  # noqa: F401 (some of its parts speak up when they are first used: have that over)
+        import tensorflow  # some of its parts speak up when they are first used: have that over
+
+        tensorflow.get_logger().setLevel("ERROR")  # `export` tells on stderr where it writes
 
         keras.utils.set_random_seed(seed)
     from kerastl import __version__
@@ -60,6 +63,10 @@ def begin(world: str, seed: int = 0) -> World:
     if world not in worlds:
         raise ValueError(f"Received WORLD = {world!r}. Expected one of {', '.join(map(repr, worlds))}.")
     print(f"kerastl {__version__}, Keras {keras.__version__}, pictures: {world}")
+    if step is not None:
+        from kerastl.plots.workflow import plot_workflow
+
+        plot_workflow(step)  # a notebook shows it under the cell
     return worlds[world]
 
 

@@ -7,116 +7,29 @@ solution that does not.
 """
 
 import argparse
-import hashlib
 import json
 import re
 import sys
+import time
 from pathlib import Path
-from typing import NamedTuple
 
-import jupytext
 import nbformat
-import yaml
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError
 
-HERE = Path(__file__).parent
-SECONDS = 150  # the most that a lesson may take
-SOLUTION = "# solution"  # in a cell tagged "exercise": what comes after this line is for solutions/ only
-SETUP = """# The same in every lesson. Change WORLD to "photos" for real photos and ImageNet weights.
-WORLD = "drawn"
+from sources import HERE, Lesson, compose, read_lessons
 
-import importlib.util
-import sys
-if "google.colab" in sys.modules and importlib.util.find_spec("kerastl") is None:
-    get_ipython().run_line_magic("pip", "install -q git+{repository}")
-if importlib.util.find_spec("kerastl") is None:
-    raise SystemExit("kerastl is not installed here. In the project's folder run `make lab`, or `pip install -e .`")
-
-from kerastl.course import begin, check
-world = begin(WORLD)"""
-
-
-class Lesson(NamedTuple):
-    """One source, read."""
-
-    name: str  # of the file, without its ending
-    facts: dict  # the head of the file: title, minutes, needs, goals, step
-    cells: list
-    digest: str  # of the source
-
-
-def read_lessons() -> list[Lesson]:
-    """All sources, in the order of their numbers."""
-    return [read_lesson(file) for file in sorted((HERE / "src").glob("[0-9][0-9]_*.py"))]
-
-
-def read_lesson(file: Path) -> Lesson:
-    text = file.read_text(encoding="utf-8")
-    notebook = jupytext.reads(text, fmt="py:percent")
-    head, *cells = notebook.cells
-    if head.cell_type != "raw":
-        raise ValueError(f"{file.name} begins without its head: title, minutes, needs, goals and step between two ---.")
-    return Lesson(file.stem, yaml.safe_load(head.source.strip("-\n ")), cells, digest(text))
-
-
-def digest(source: str) -> str:
-    """What tells whether a notebook comes from this source, and from this form of the set-up cell."""
-    return hashlib.sha256((SETUP + source).encode()).hexdigest()[:16]
-
-
-def repository() -> str:
-    """The project's address; it stands in pyproject.toml and nowhere else."""
-    return re.search(r'^Repository = "(.+)"', (HERE.parent / "pyproject.toml").read_text(), re.MULTILINE).group(1)
-
-
-def compose(lesson: Lesson, lessons: list[Lesson], solved: bool) -> nbformat.NotebookNode:
-    """The notebook, not executed yet."""
-    setup = nbformat.v4.new_code_cell(SETUP.format(repository=repository()))
-    cells = [nbformat.v4.new_markdown_cell(_head(lesson, lessons, solved)), setup]
-    for cell in lesson.cells:
-        tags = cell.metadata.get("tags", [])
-        source = cell.source
-        if "exercise" in tags:
-            before, found, after = source.partition(f"{SOLUTION}\n")
-            if not found:
-                raise ValueError(f"{lesson.name}: an exercise has no line {SOLUTION!r}:\n{source}")
-            source = f"{before}{after}".strip() if solved else before.strip()
-        new = nbformat.v4.new_code_cell if cell.cell_type == "code" else nbformat.v4.new_markdown_cell
-        cells.append(new(source, metadata={"tags": tags} if tags else {}))
-    for number, cell in enumerate(cells):
-        cell["id"] = f"cell-{number:02d}"
-    kernel = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}}
-    notebook = nbformat.v4.new_notebook(cells=cells, metadata=kernel | {"language_info": {"name": "python"}})
-    notebook.metadata["kerastl"] = {"source": lesson.digest}
-    return notebook
-
-
-def _head(lesson: Lesson, lessons: list[Lesson], solved: bool) -> str:
-    number = [other.name for other in lessons].index(lesson.name)
-    path = f"notebooks/{'solutions/' if solved else ''}{lesson.name}.ipynb"
-    colab = repository().replace("https://github.com/", "https://colab.research.google.com/github/")
-    links = [f"[Open in Colab]({colab}/blob/main/{path})"]
-    for word, place in (("before", number - 1), ("next", number + 1)):
-        if 0 <= place < len(lessons):
-            links.append(f"{word}: [{lessons[place].facts['title']}]({lessons[place].name}.ipynb)")
-    goals = "\n".join(f"- {goal}" for goal in lesson.facts["goals"])
-    steps = " → ".join(f"**{step}**" if step == lesson.facts["step"] else step for step in STEPS)
-    solution = "\n\n*With the exercises solved.*" if solved else ""
-    return (
-        f"# {number}. {lesson.facts['title']}{solution}\n\n{' · '.join(links)}\n\n"
-        f"**{lesson.facts['minutes']} minutes.** You need: {lesson.facts['needs']}.\n\n"
-        f"After this lesson you can:\n\n{goals}\n\n{steps}"
-    )
-
-
-STEPS = ("load", "look", "build", "phase 1", "phase 2", "test", "save and use")  # the workflow, in every lesson's head
+SECONDS = 150  # the most that a lesson may take on two cores
+LINES = 40  # the most that a cell may print
 
 
 def execute(notebook: nbformat.NotebookNode, world: str = "drawn") -> nbformat.NotebookNode:
     """Run all cells in a fresh kernel, in the folder of the lessons. Raises where a cell does."""
     notebook.cells[1].source = notebook.cells[1].source.replace('WORLD = "drawn"', f'WORLD = "{world}"')
-    client = NotebookClient(notebook, timeout=SECONDS, kernel_name="python3", resources={"metadata": {"path": HERE}})
+    limit = SECONDS if world == "drawn" else None  # for a cell; photos are more and larger
+    place = {"metadata": {"path": HERE}}
+    # Printed lines arrive in parts, as chance has it: join them.
+    client = NotebookClient(notebook, timeout=limit, kernel_name="python3", resources=place, coalesce_streams=True)
     return client.execute()
 
 
@@ -150,29 +63,71 @@ def complaints(notebook: nbformat.NotebookNode, solved: bool) -> list[str]:
                 found.append(f"cell {number} writes to stderr: {text.strip()[:300]}")
             if re.search(r" at 0x[0-9a-f]{6,}", text):
                 found.append(f"cell {number} prints the address of an object: {text.strip()[:100]}")
+            if text.count("\n") > LINES:
+                found.append(f"cell {number} prints {text.count(chr(10))} lines; at most {LINES} can be read")
             states += re.findall(r"^(.+): (not attempted yet|correct|not yet\. .*)$", text, re.MULTILINE)
     wanted = "correct" if solved else "not attempted yet"
     found += [f"{title} reports {state!r} instead of {wanted!r}" for title, state in states if state != wanted]
     return found if states else [*found, "there is no exercise"]
 
 
+def run(lesson: Lesson, lessons: list[Lesson], solved: bool, world: str = "drawn"):
+    """Execute one form of a lesson: (the notebook, cleaned, or None; what is wrong with it; seconds)."""
+    began = time.monotonic()
+    try:
+        notebook = clean(execute(compose(lesson, lessons, solved), world))
+    except (CellExecutionError, CellTimeoutError) as error:
+        lines = re.sub(r"\x1b\[[0-9;]*m", "", str(error)).strip().splitlines()
+        return None, lines[-12:], time.monotonic() - began
+    return notebook, complaints(notebook, solved), time.monotonic() - began
+
+
 def build(lesson: Lesson, lessons: list[Lesson]) -> list[str]:
     """Both notebooks of a lesson; returns what is wrong with them. Nothing is written unless all is well."""
     finished = {}
-    for solved, folder in ((False, HERE), (True, HERE / "solutions")):
-        try:
-            notebook = clean(execute(compose(lesson, lessons, solved)))
-        except (CellExecutionError, CellTimeoutError) as error:
-            return re.sub(r"\x1b\[[0-9;]*m", "", str(error)).strip().splitlines()[-12:]
-        wrong = complaints(notebook, solved)
+    for file, solved in _places(lesson):
+        notebook, wrong, _ = run(lesson, lessons, solved)
         if wrong:
             return wrong
-        finished[folder / f"{lesson.name}.ipynb"] = nbformat.writes(notebook) + "\n"
-    for file, text in finished.items():
-        unfinished = file.with_suffix(".part")
-        unfinished.write_text(text, encoding="utf-8")
-        unfinished.replace(file)
+        finished[file] = notebook
+    _write(finished)
     return []
+
+
+def renew_texts(lesson: Lesson, lessons: list[Lesson]) -> list[str]:
+    """The same for a lesson in which only texts have changed: the outputs stay, and nothing is executed."""
+    finished = {}
+    for file, solved in _places(lesson):
+        old, new = nbformat.read(file, as_version=4), compose(lesson, lessons, solved)
+        executed, code = ([cell for cell in made.cells if cell.cell_type == "code"] for made in (old, new))
+        if [cell.source for cell in executed] != [cell.source for cell in code]:
+            return ["a code cell has changed: make the lesson without --texts"]
+        for before, now in zip(executed, code, strict=True):
+            now.outputs = before.outputs
+        finished[file] = new
+    _write(finished)
+    return []
+
+
+def _places(lesson: Lesson) -> list[tuple[Path, bool]]:
+    """The file of each form, and whether its exercises are solved."""
+    return [(folder / f"{lesson.name}.ipynb", solved) for solved, folder in ((False, HERE), (True, HERE / "solutions"))]
+
+
+def _write(finished: dict[Path, nbformat.NotebookNode]) -> None:
+    for file, notebook in finished.items():
+        unfinished = file.with_suffix(".part")
+        unfinished.write_text(nbformat.writes(notebook) + "\n", encoding="utf-8")
+        unfinished.replace(file)
+
+
+def try_out(lesson: Lesson, lessons: list[Lesson], world: str) -> list[str]:
+    """Execute a lesson with its exercises solved and write nothing; returns what is wrong with it."""
+    _, wrong, seconds = run(lesson, lessons, True, world)
+    print(f"{lesson.name}: {seconds:.0f} s", flush=True)
+    if world == "drawn" and seconds > SECONDS:
+        wrong.append(f"took {seconds:.0f} s; at most {SECONDS} are allowed")
+    return wrong
 
 
 def course_table(lessons: list[Lesson]) -> str:
@@ -189,17 +144,24 @@ def course_table(lessons: list[Lesson]) -> str:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("numbers", nargs="*", help="such as 00 06; all by default")
+    parser.add_argument("--texts", action="store_true", help="only texts have changed: keep what the cells printed")
+    parser.add_argument("--try", dest="world", choices=("drawn", "photos"), help="execute in this world; write nothing")
     args = parser.parse_args()
     lessons, failed = read_lessons(), False
     for lesson in lessons:
         if args.numbers and lesson.name[:2] not in args.numbers:
             continue
-        wrong = build(lesson, lessons)
-        print(f"{lesson.name}: {'made' if not wrong else json.dumps(wrong, indent=1, ensure_ascii=False)}", flush=True)
+        if args.world:
+            wrong = try_out(lesson, lessons, args.world)
+        else:
+            wrong = (renew_texts if args.texts else build)(lesson, lessons)
+        result = json.dumps(wrong, indent=1, ensure_ascii=False) if wrong else "as it should be"
+        print(f"{lesson.name}: {result}", flush=True)
         failed |= bool(wrong)
-    readme = HERE / "README.md"
-    text = re.sub(r"\| \| lesson.*?(?=\n\n)", lambda _: course_table(lessons), readme.read_text(), flags=re.DOTALL)
-    readme.write_text(text)
+    if not args.world:
+        readme = HERE / "README.md"
+        text = re.sub(r"\| \| lesson.*?(?=\n\n)", lambda _: course_table(lessons), readme.read_text(), flags=re.DOTALL)
+        readme.write_text(text)
     return int(failed)
 
 

@@ -12,14 +12,21 @@ from pathlib import Path
 import mistune
 import nbformat
 
-from build import HERE, STEPS, Lesson, read_lessons
+from kerastl.plots.workflow import STEPS
+from sources import HERE, Lesson, read_lessons
 
+# The body is as high as the sheet: the picture and the lines to write on share what the words leave.
 _STYLE = """
-@page { size: A4; margin: 15mm; }
-body { font: 12pt/1.4 system-ui, sans-serif; max-width: 180mm; margin: 1rem auto; padding: 0 1rem; }
-h1 { font-size: 17pt; } h2 { font-size: 13pt; margin-bottom: 0; }
-img { max-width: 100%; max-height: 75mm; display: block; margin: 4mm auto; }
-.steps b { border-bottom: 2pt solid; } .lines { height: 9mm; border-bottom: .5pt solid #888; }
+@page { size: A4; margin: 14mm 16mm; }
+body { box-sizing: border-box; width: 178mm; height: 268mm; margin: 0 auto; display: flex; flex-direction: column;
+  font: 12pt/1.35 system-ui, sans-serif; color: #1b1f24; }
+h1 { font-size: 18pt; line-height: 1.2; margin: 0 0 3mm; }
+h2 { font-size: 13pt; margin: 4mm 0 1mm; color: #0b5394; }
+p, ul { margin: 0; } li { margin: 0 0 1mm; }
+code { font-size: .9em; background: #eef1f5; border-radius: 2pt; padding: 0 2pt; }
+.steps { border-bottom: .5pt solid #888; padding-bottom: 3mm; } .steps b { border-bottom: 2pt solid #d98b00; }
+img { flex: 3 1 0; min-height: 40mm; max-height: 95mm; margin: 3mm 0 0; object-fit: contain; }
+.lines { flex: 1 1 8mm; max-height: 18mm; border-bottom: .5pt solid #888; margin-bottom: 3mm; }
 """
 
 
@@ -29,7 +36,7 @@ def recap(lesson: Lesson, number: int) -> str:
     seen = _part(lesson, text, r"## What you have seen\s+(- .+?)(?=\n\n[^-]|\Z)")
     questions = _part(lesson, text, r"\*\*Can you say it without looking\?\*\*\s+(.+?)(?=\n\n|\Z)")
     asked = "".join(
-        f"<p>{html.escape(question)}</p><div class=lines></div>" for question in re.findall(r"[^?]+\?", questions)
+        f"{mistune.html(question.strip())}<div class=lines></div>" for question in re.findall(r"[^?]+\?", questions)
     )
     steps = " → ".join(f"<b>{step}</b>" if step == lesson.facts["step"] else step for step in STEPS)
     goals = "".join(f"<li>{html.escape(goal)}</li>" for goal in lesson.facts["goals"])
@@ -49,9 +56,9 @@ def _part(lesson: Lesson, text: str, pattern: str) -> str:
 
 
 def _picture(lesson: Lesson) -> str:
-    """The first picture that the executed lesson shows."""
+    """The first picture that the executed lesson shows, after that of the steps under its set-up cell."""
     notebook = nbformat.read(HERE / f"{lesson.name}.ipynb", as_version=4)
-    for cell in notebook.cells:
+    for cell in notebook.cells[2:]:
         for output in cell.get("outputs", []):
             if "image/png" in output.get("data", {}):
                 picture = output.data["image/png"].strip()

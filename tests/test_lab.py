@@ -48,7 +48,7 @@ def lab(tmp_path_factory):
         server.wait(timeout=30)
 
 
-@pytest.mark.parametrize("name", ["00_start_here"])
+@pytest.mark.parametrize("name", ["00_start_here", "06_phase_2"])
 def test_a_student_can_run_all_cells_and_sees_text_and_pictures(lab, browser, name):
     address, folder = lab
     file = folder / f"{name}.ipynb"

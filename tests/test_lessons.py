@@ -3,22 +3,30 @@
 Nothing is executed here; `make lessons` does that.
 """
 
+import ast
 import html
 import importlib
+import inspect
 import re
 import statistics
 import sys
 from pathlib import Path
 
+import matplotlib as mpl
+import matplotlib.pyplot as plt
 import nbformat
 import pytest
+from nbclient import NotebookClient
+
+import kerastl as tl
+from kerastl.course import begin, check
 
 ROOT = Path(__file__).parent.parent
 NOTEBOOKS = ROOT / "notebooks"
 sys.path.insert(0, str(NOTEBOOKS))
-build, recap = (importlib.import_module(name) for name in ("build", "recap"))
+build, pictures, recap, sources = (importlib.import_module(name) for name in ("build", "pictures", "recap", "sources"))
 sys.path.remove(str(NOTEBOOKS))
-LESSONS = build.read_lessons()
+LESSONS = sources.read_lessons()
 
 
 @pytest.fixture(params=LESSONS, ids=lambda lesson: lesson.name)
@@ -52,7 +60,7 @@ def test_there_are_lessons_numbered_without_a_gap():
 
 @pytest.mark.parametrize("solved", [False, True])
 def test_a_notebook_is_the_one_that_its_source_gives(lesson, solved):
-    made, expected = notebook(lesson, solved), build.compose(lesson, LESSONS, solved)
+    made, expected = notebook(lesson, solved), sources.compose(lesson, LESSONS, solved)
     assert made.metadata["kerastl"]["source"] == lesson.digest, "run `make lessons`"
     assert [cell.source for cell in made.cells] == [cell.source for cell in expected.cells]
 
@@ -107,7 +115,7 @@ def test_every_lesson_has_its_parts(lesson):
     text += f"\n## {lesson.facts['title']}"
     assert set(lesson.facts) == {"title", "minutes", "needs", "step", "goals"}
     assert len(lesson.facts["goals"]) == 3
-    assert lesson.facts["step"] in build.STEPS
+    assert lesson.facts["step"] in sources.STEPS
     assert lesson.facts["title"].endswith("?")
     for part in ("## The idea", "**Predict.**", "**Checkpoint.**", "## Break it on purpose", "## Exercises"):
         assert part in text or (part == "## The idea" and "## Why" in text), part
@@ -139,7 +147,7 @@ def test_the_table_of_the_course_is_that_of_the_sources():
 
 
 def test_the_address_of_the_project_stands_in_one_place():
-    address = build.repository().removeprefix("https://")
+    address = sources.repository().removeprefix("https://")
     holders = [
         file.relative_to(ROOT)
         for pattern in ("*.md", "*.toml", "kerastl/**/*.py", "notebooks/*.py", "notebooks/*.md", "notebooks/src/*.py")
@@ -160,16 +168,90 @@ def test_the_recap_of_a_lesson_is_one_page_made_of_its_own_words(lesson):
     assert "http" not in page
 
 
-def test_the_glossary_has_every_word_in_both_languages():
-    text = (NOTEBOOKS / "drafts/GLOSSARY.md").read_text(encoding="utf-8")
-    rows = [line.split("|")[1:-1] for line in text.splitlines() if line.startswith("| ")][1:]
-    assert len(rows) >= 20
-    for word, english, japanese, code, lesson_link in rows:
-        assert len(english.split()) >= 4, word
-        assert re.search(r"[\u3040-\u30ff\u4e00-\u9fff]", japanese), word
-        assert "`" in code, word
-        assert "](" in lesson_link, word
-    assert len(re.findall(r"（[\u3040-\u309f]+）", text)) >= 15  # readings
+# ---- the glossary
+
+
+GLOSSARY = (NOTEBOOKS / "GLOSSARY.md").read_text(encoding="utf-8")
+JAPANESE = re.compile(r"[\u3040-\u30ff\u4e00-\u9fff]")
+WORDS = dict(re.findall(r"^### ([a-zA-Z].*?)\n\n(.*?)(?=\n\n#|\Z)", GLOSSARY, re.MULTILINE | re.DOTALL))
+
+
+def anchor(heading: str) -> str:
+    """What follows "#" in a link to this heading."""
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+
+
+@pytest.fixture(params=WORDS)
+def entry(request) -> tuple[str, list[str]]:
+    """(word, [picture, English, Japanese, code and lesson])"""
+    return request.param, WORDS[request.param].split("\n\n")
+
+
+def test_a_word_has_a_picture_a_sentence_in_both_languages_a_line_of_code_and_a_lesson(entry):
+    word, (picture, english, japanese, code) = entry
+    alt, file = re.fullmatch(r"!\[(.+)\]\((.+)\)", picture).groups()
+    assert len(alt.split()) >= 5
+    assert file == f"pictures/{anchor(word)}.svg"
+    assert 4 <= len(english.split()) <= 32
+    assert len(re.findall(r"[.!?](?= |$)", english)) == 1
+    assert not JAPANESE.search(english)
+    assert re.match(r"\*\*.+\*\*(（.+?）)?：", japanese)
+    assert len(JAPANESE.findall(japanese)) > 10
+    assert re.fullmatch(r"`.+` · \[lesson \d+\]\(\d\d_\w+\.ipynb\)", code)
+
+
+def test_the_code_of_a_word_is_from_its_lesson_and_fits_the_package(entry):
+    code, number, lesson = re.fullmatch(r"`(.+)` · \[lesson (\d+)\]\((.+)\.ipynb\)", entry[1][3]).groups()
+    source = (NOTEBOOKS / "src" / f"{lesson}.py").read_text(encoding="utf-8")
+    assert int(number) == int(lesson[:2])
+    for name in re.findall(r"[a-zA-Z_]\w{3,}", code):
+        assert re.search(rf"\b{name}\b", source), name
+    for node in ast.walk(ast.parse(code)):
+        if isinstance(node, ast.Call) and ast.unparse(node.func).startswith("tl."):
+            assert node.func.attr in tl.__all__
+            names = inspect.signature(getattr(tl, node.func.attr)).parameters
+            assert {keyword.arg for keyword in node.keywords} <= set(names)
+
+
+def test_the_glossary_has_many_words_and_readings():
+    assert len(WORDS) >= 30
+    assert len(re.findall(r"（[\u3040-\u30ffー・]+）", GLOSSARY)) >= 80
+
+
+def test_every_word_of_the_glossary_is_in_the_list_at_its_top():
+    headings = re.findall(r"^#+ (.+)", GLOSSARY, re.MULTILINE)
+    links = re.findall(r"\]\(#(.+?)\)", GLOSSARY)
+    assert links[:-1] == list(map(anchor, WORDS))
+    assert links[-1] in map(anchor, headings)  # the paragraph on two words
+
+
+def test_the_pictures_of_the_glossary_are_those_that_exist_and_are_small():
+    linked = re.findall(r"!\[[^\]]+\]\(pictures/(.+?)\)", GLOSSARY)
+    files = list((NOTEBOOKS / "pictures").iterdir())
+    assert sorted(linked) == sorted(file.name for file in files)
+    assert sum(file.stat().st_size for file in files) < 400_000
+
+
+def test_the_pictures_of_the_glossary_are_those_that_the_program_draws():
+    """By the same version of Matplotlib the same bytes, by another the same words."""
+    for name, drawn in pictures.draw_all().items():
+        kept = (NOTEBOOKS / "pictures" / name).read_text(encoding="utf-8")
+        assert re.findall(r">([^<>]+)</text>", drawn) == re.findall(r">([^<>]+)</text>", kept), name
+        if f"Matplotlib v{mpl.__version__}," in kept:
+            assert drawn == kept, f"{name}: run `python notebooks/pictures.py`"
+
+
+@pytest.mark.parametrize("name", pictures.PICTURES)
+def test_no_word_in_a_picture_leaves_it_or_lies_on_another(name):
+    axes = pictures.canvas(pictures.WIDTH, pictures.HEIGHT)
+    pictures.PICTURES[name](axes)
+    axes.figure.canvas.draw()
+    whole, boxes = axes.get_window_extent(), [text.get_window_extent() for text in axes.texts]
+    plt.close()
+    for place, box in enumerate(boxes):
+        assert whole.x0 < box.x0 < box.x1 < whole.x1
+        assert whole.y0 < box.y0 < box.y1 < whole.y1
+        assert not any(box.overlaps(other) for other in boxes[:place])
 
 
 # ---- the builder itself
@@ -205,12 +287,13 @@ def tiny(tmp_path, monkeypatch):
     for name in ("src", "solutions"):
         (tmp_path / name).mkdir()
     (tmp_path.parent / "pyproject.toml").write_text((ROOT / "pyproject.toml").read_text())
-    monkeypatch.setattr(build, "HERE", tmp_path)
+    for module in (build, sources):
+        monkeypatch.setattr(module, "HERE", tmp_path)
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
 
     def make(source: str) -> tuple[list[str], dict[str, str]]:
         (tmp_path / "src" / "00_tiny.py").write_text(source)
-        lessons = build.read_lessons()
+        lessons = sources.read_lessons()
         wrong = build.build(lessons[0], lessons)
         return wrong, {str(file.relative_to(tmp_path)): file.read_text() for file in tmp_path.rglob("*.ipynb")}
 
@@ -234,6 +317,7 @@ def test_a_rebuild_gives_the_same_bytes(tiny):
         (SOURCE.format(answer="3"), "reports 'not yet. Add.' instead of 'correct'"),
         (SOURCE.format(answer="2").replace("= ...", "= 2"), "reports 'correct' instead of 'not attempted yet'"),
         (SOURCE.format(answer="2").replace("print(", "import sys; print('no', file=sys.stderr); print("), "stderr"),
+        (SOURCE.format(answer="2").replace("print(", "print('line\\n' * 50); print("), "at most 40 can be read"),
     ],
 )
 def test_what_does_not_hold_is_refused_and_nothing_is_written(tiny, source, complaint):
@@ -242,9 +326,39 @@ def test_what_does_not_hold_is_refused_and_nothing_is_written(tiny, source, comp
     assert made == {}
 
 
-def test_a_check_tells_untouched_right_and_wrong_apart(capsys):
-    from kerastl.course import check
+def test_a_changed_text_keeps_the_outputs_and_a_changed_code_cell_does_not(tmp_path, monkeypatch):
+    for name in ("src", "solutions"):
+        (tmp_path / name).mkdir()
+    (tmp_path.parent / "pyproject.toml").write_text((ROOT / "pyproject.toml").read_text())
+    for module in (build, sources):
+        monkeypatch.setattr(module, "HERE", tmp_path)
 
+    def read(source: str) -> list:
+        (tmp_path / "src" / "00_tiny.py").write_text(source)
+        return sources.read_lessons()
+
+    source = SOURCE.format(answer="2")
+    lessons = read(source)
+    for file, solved in ((tmp_path / "00_tiny.ipynb", False), (tmp_path / "solutions" / "00_tiny.ipynb", True)):
+        made = sources.compose(lessons[0], lessons, solved)
+        made.cells[3].outputs = [nbformat.v4.new_output("stream", text="as it was printed")]
+        nbformat.write(made, file)
+
+    lessons = read(source.replace("Words.", "Other words."))
+    assert build.renew_texts(lessons[0], lessons) == []
+    for file in tmp_path.rglob("*.ipynb"):
+        made = nbformat.read(file, as_version=4)
+        assert "Other words." in made.cells[2].source
+        assert made.cells[3].outputs[0].text == "as it was printed"
+        assert made.metadata["kerastl"]["source"] == lessons[0].digest
+
+    before = (tmp_path / "00_tiny.ipynb").read_text()
+    lessons = read(source.replace("1 + 1", "1 + 2"))
+    assert "without --texts" in build.renew_texts(lessons[0], lessons)[0]
+    assert (tmp_path / "00_tiny.ipynb").read_text() == before
+
+
+def test_a_check_tells_untouched_right_and_wrong_apart(capsys):
     check("A", ..., lambda value: True, "hint")
     check("B", 2, lambda value: value == 2, "hint")
     check("C", 3, lambda value: value == 2, "hint")
@@ -255,3 +369,38 @@ def test_a_check_tells_untouched_right_and_wrong_apart(capsys):
         "C: not yet. hint",
         "D: not yet. hint",
     ]
+
+
+# ---- the beginning of a lesson
+
+
+def test_a_lesson_begins_with_one_line_and_the_picture_of_its_step(capsys):
+    world = begin("drawn", step="phase 1")
+    assert world.pictures == "drawn_flowers"
+    assert re.fullmatch(r"kerastl \S+, Keras \S+, pictures: drawn\n", capsys.readouterr().out)
+    assert len(plt.get_fignums()) == 1
+    assert "phase 1" in [text.get_text() for text in plt.gca().texts if text.get_weight() == "bold"]
+    plt.close("all")
+
+
+def test_a_lesson_without_a_step_begins_without_a_picture():
+    begin("drawn")
+    assert plt.get_fignums() == []
+
+
+@pytest.mark.parametrize("wrong", [{"world": "painted"}, {"world": "drawn", "step": "phase 3"}])
+def test_a_lesson_of_another_world_or_step_is_an_error(wrong):
+    with pytest.raises(ValueError, match=r"Received .*(painted|phase 3).*\. Expected one of '(drawn|load)', "):
+        begin(**wrong)
+    assert plt.get_fignums() == []
+
+
+@pytest.mark.slow
+def test_a_notebook_shows_the_picture_of_its_step_once(monkeypatch):
+    monkeypatch.delenv("MPLBACKEND")  # as other tests want it; a student has none
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    cells = ['from kerastl.course import begin\nworld = begin("drawn", step="test")', "world.alpha"]
+    made = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
+    NotebookClient(made, timeout=120, kernel_name="python3").execute()
+    shown = [["image/png" in output.get("data", {}) for output in cell.outputs] for cell in made.cells]
+    assert shown == [[False, True], [False]]

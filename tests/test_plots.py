@@ -9,6 +9,7 @@ import pytest
 import kerastl as tl
 from kerastl.evaluation import Evaluation
 from kerastl.plots.style import words
+from kerastl.plots.workflow import STEPS, plot_workflow
 
 NAMES = ["blue", "green", "red"]
 pytestmark = pytest.mark.usefixtures("matplotlib_stays")
@@ -278,3 +279,66 @@ def test_layers_are_drawn_on_the_axes_given(model):
         tl.plot_layers(model, model, ax=[axes])
     with pytest.raises(ValueError, match="Received no model"):
         tl.plot_layers()
+
+
+# ---- the workflow
+
+
+def grey(axes) -> np.ndarray:
+    """What is on the figure, without colours: (height, width)."""
+    axes.figure.canvas.draw()
+    return np.asarray(axes.figure.canvas.buffer_rgba())[..., :3].mean(axis=2)
+
+
+def names(axes, **style) -> list[str]:
+    """The texts that are names of steps, from left to right."""
+    texts = [text for text in axes.texts if text.get_text().replace("\n", " ") in STEPS]
+    texts = [text for text in texts if all(getattr(text, f"get_{key}")() == value for key, value in style.items())]
+    return [text.get_text().replace("\n", " ") for text in sorted(texts, key=lambda text: text.get_position()[0])]
+
+
+def test_the_workflow_is_a_row_of_seven_named_steps_and_none_is_marked():
+    axes = plot_workflow()
+    assert names(axes) == ["load", "look", "build", "phase 1", "phase 2", "test", "save and use"]
+    assert names(axes, weight="bold") == []
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_the_step_at_hand_is_marked_without_help_of_colours_and_nothing_else_changes(step):
+    axes = plot_workflow(step)
+    assert names(axes, weight="bold") == [step]
+    changed = np.flatnonzero(np.abs(grey(axes) - grey(plot_workflow())).max(axis=0) > 100)
+    slot = grey(axes).shape[1] / len(STEPS)
+    assert set((changed // slot).astype(int)) == {STEPS.index(step)}
+    assert np.ptp(changed) > 0.8 * slot  # a frame all round
+
+
+def test_no_word_of_the_workflow_leaves_its_place():
+    axes = plot_workflow("save and use")
+    axes.figure.canvas.draw()
+    whole = axes.get_window_extent()
+    boxes = [text.get_window_extent() for text in axes.texts]
+    assert all(whole.x0 < box.x0 and box.x1 < whole.x1 and whole.y0 < box.y0 for box in boxes)
+    assert not any(one.overlaps(two) for place, one in enumerate(boxes) for two in boxes[:place])
+
+
+@pytest.mark.parametrize("style", ["default", "dark_background"])
+def test_the_workflow_is_dark_on_white_on_every_background(style):
+    with plt.style.context(style):
+        axes = plot_workflow()
+        shades = grey(axes)
+    assert shades[0, 0] == 255
+    assert np.median(shades) == 255
+    assert all(mpl.colors.to_rgb(text.get_color()) < (0.3, 0.3, 0.3) for text in axes.texts)
+
+
+def test_the_workflow_is_drawn_on_the_axes_given():
+    figure, axes = plt.subplots()
+    assert plot_workflow("test", ax=axes) is axes
+    assert plt.get_fignums() == [figure.number]
+
+
+def test_an_unknown_step_is_an_error():
+    with pytest.raises(ValueError, match=r"Received step = 'phase 3'\. Expected one of 'load', .*'save and use'\."):
+        plot_workflow("phase 3")
+    assert plt.get_fignums() == []

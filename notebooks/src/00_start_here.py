@@ -1,6 +1,6 @@
 # ---
 # title: "Start here: can a network learn new flowers in a minute?"
-# minutes: 20
+# minutes: 30
 # needs: nothing but this page; later lessons explain each step
 # step: load
 # goals:
@@ -223,4 +223,4 @@ print(f"test                     {result.accuracy:.3f}")
 # **Can you say it without looking?** What is a head? Why is the base frozen in phase 1? Why do we not look at the test
 # pictures earlier?
 #
-# **Read on:** Keras's guide "Transfer learning & fine-tuning". Lesson 6 shows where its advice on BatchNorm does not hold.
+# **Read on:** Keras's guide [Transfer learning & fine-tuning](https://keras.io/guides/transfer_learning/). Lesson 6 shows where its advice on BatchNorm does not hold.

@@ -112,7 +112,9 @@ print(f"nearest neighbour of the same class: {alike:.3f}, guessing: {1 / len(dat
 
 # %%
 chosen = np.linspace(0, len(labels) - 1, 3).astype(int)
-figure, grid = plt.subplots(3, 6, figsize=(8, 4.2), layout="constrained")
+figure, grid = plt.subplots(3, 6, figsize=(6.6, 3.5), layout="constrained")
+grid[0, 0].set_title("test picture", fontsize=9)
+grid[0, 1].set_title("nearest in training →", fontsize=9)
 for row, number in zip(grid, chosen):
     order = np.argsort(-(asked[number] @ known.T))[:5]
     own = pick_images(data.test, [number])[0][0]
@@ -134,7 +136,8 @@ for row, number in zip(grid, chosen):
 #
 # **Predict.** And if the base had random weights?
 #
-# <details><summary>Answer</summary>Better than guessing, but far below: colours alone tell a little.</details>
+# <details><summary>Answer</summary>Far below, near guessing. So it is not the form of the network that knows something. It
+# is its weights.</details>
 
 
 # %%
@@ -241,6 +244,7 @@ print(f"nearest mean           {pretrained:.3f}")
 print(f"the same, random base  {untrained:.3f}")
 
 # %% [markdown]
-# **Can you say it without looking?** What is a feature? What does a map show? Why is a random base better than guessing?
+# **Can you say it without looking?** What is a feature? What does a map show? Why is a base with random weights no help?
 #
-# **Read on:** Zeiler and Fergus, "Visualizing and Understanding Convolutional Networks" (2014).
+# **Read on:** Zeiler and Fergus, [Visualizing and Understanding Convolutional Networks](https://arxiv.org/abs/1311.2901)
+# (2014).

@@ -23,8 +23,9 @@ import keras
 import numpy as np
 import kerastl as tl
 from kerastl.data import make_dataset
+from kerastl.graph import find_base_model, is_batch_norm
 
-data = world.load()
+data = tl.load_images(world.pictures, image_size=world.image_size * 2 // 3)  # smaller, to save time
 pictures, labels = (np.concatenate(arrays) for arrays in zip(*[(x.numpy(), y.numpy()) for x, y in data.train]))
 
 # %% [markdown]
@@ -44,23 +45,44 @@ def some(count, seed):
 #
 # Both ways get the same pictures, the same network, and the same number of epochs. From scratch the weights are random.
 #
-# A fair comparison needs one more thing. BatchNorm keeps moving means, and Keras's value for MobileNetV2 is made for very
-# long trainings. In a short one the means would stay near their start. `train_from_scratch` sets a value that suits.
+# A fair comparison needs one more thing. BatchNorm keeps moving means, and Keras's momentum for MobileNetV2 is made for very
+# long trainings. In a short one the means would stay near their start (lesson 8). So we set a lower one.
 
 # %%
-EPOCHS, SEEDS = 10, 5
+EPOCHS, SEEDS = 6, 5
+transferred = world.build(data)
+network = tl.build_model("MobileNetV2", data, weights=None, alpha=world.alpha)
+find_base_model(network).trainable = True
+for layer in filter(is_batch_norm, find_base_model(network).layers):
+    layer.momentum = 0.75
+network.compile(keras.optimizers.Adam(), loss="sparse_categorical_crossentropy", metrics=["accuracy"])
+network.optimizer.build(network.trainable_variables)
+at_rest = [variable.numpy() for variable in network.optimizer.variables]
+print(f"random weights: validation accuracy {network.evaluate(data.validation, verbose=0)[1]:.3f}")
+
+# %% [markdown]
+# Keras needs some ten seconds to prepare a step of training for the whole network. So all runs of a way use one network, and
+# each begins with new random weights: from scratch in all of it, else in the head. The rate falls along a cosine in both ways.
 
 
+# %%
 def from_scratch(few, seed):
     keras.utils.set_random_seed(seed)
-    model = tl.build_model("MobileNetV2", few, weights=None, alpha=world.alpha)
-    return model, tl.train_from_scratch(model, few, epochs=EPOCHS, verbose=0)
+    network.set_weights(tl.build_model("MobileNetV2", few, weights=None, alpha=world.alpha).get_weights())
+    for variable, value in zip(network.optimizer.variables, at_rest):
+        variable.assign(value)
+    rate = keras.callbacks.LearningRateScheduler(lambda epoch: 3e-3 * (1 + np.cos(np.pi * epoch / EPOCHS)) / 2)
+    history = network.fit(few.train, validation_data=data.validation, epochs=EPOCHS, callbacks=[rate], verbose=0)
+    return history.history["val_accuracy"]
 
 
+# %%
 def head_only(few, seed):
     keras.utils.set_random_seed(seed)
-    model = world.build(few)
-    return model, tl.train_head(model, few, epochs=EPOCHS, verbose=0)
+    head = transferred.get_layer("classifier")
+    head.kernel.assign(keras.initializers.GlorotUniform()(head.kernel.shape))
+    head.bias.assign(keras.ops.zeros(head.bias.shape))
+    return tl.train_head(transferred, few, epochs=EPOCHS, verbose=0).history["val_accuracy"]
 
 
 # %% [markdown]
@@ -72,8 +94,8 @@ def head_only(few, seed):
 curves = {"from scratch": [], "head only": []}
 for seed in range(SEEDS):
     few = some(20, seed)
-    curves["from scratch"].append(from_scratch(few, seed)[1].history["val_accuracy"])
-    curves["head only"].append(head_only(few, seed)[1].history["val_accuracy"])
+    curves["from scratch"].append(from_scratch(few, seed))
+    curves["head only"].append(head_only(few, seed))
 
 # %%
 compared = tl.explain_transfer(curves)
@@ -82,6 +104,9 @@ print(compared)
 # %% [markdown]
 # The line is the mean of five runs. The band reaches from the lowest to the highest run. Where two bands do not touch, the
 # order is the same in all runs.
+#
+# From scratch, so few pictures and epochs are hardly enough to leave guessing. With ten times the epochs it gets further, and
+# still stays behind: the README of this project has that table.
 
 # %% [markdown]
 # **Checkpoint.**
@@ -109,31 +134,26 @@ for strategy in compared.strategies:
 # %% [markdown]
 # ## 3. How much data does it save?
 #
-# Now other sizes of training data. To save time, each size gets two seeds here; that is enough for a large difference,
-# and too little for a small one.
+# Now other sizes of training data. To save time it is one run each; that is enough for a large difference, and too little
+# for a small one. The runs with 20 pictures are there already.
 #
 # **Predict.** Does the difference grow or shrink with more pictures?
 #
-# <details><summary>Answer</summary>It shrinks. With enough pictures the network can learn from them what the base had learned
-# before.</details>
+# <details><summary>Answer</summary>With enough pictures it shrinks: the network can learn from them what the base had learned
+# before. With very few it is small, too, if even the head has too little to learn from.</details>
 
 # %%
-sizes = {}
+last = {20: (curves["from scratch"][0][-1], curves["head only"][0][-1])}
 for count in (5, 40):
-    for way in (from_scratch, head_only):
-        runs = [max(way(some(count, seed), seed)[1].history["val_accuracy"]) for seed in range(2)]
-        sizes[count, way.__name__] = np.mean(runs)
-        print(f"{count:3} pictures of each class, {way.__name__:12}: {runs[0]:.3f} and {runs[1]:.3f}")
-
-# %%
-for count in (5, 40):
-    print(
-        f"{count:3} pictures of each class: transfer gains {sizes[count, 'head_only'] - sizes[count, 'from_scratch']:+.3f}"
-    )
+    few = some(count, seed=0)
+    last[count] = from_scratch(few, seed=0)[-1], head_only(few, seed=0)[-1]
+for count, (scratch, head) in sorted(last.items()):
+    print(f"{count:3} pictures a class: from scratch {scratch:.3f}, head only {head:.3f}, gain {head - scratch:+.3f}")
 
 # %% [markdown]
 # Rules such as "transfer learning is for small data" come from tables like this one. Where the border lies depends on the
-# task, on the base and on how long you train. So measure it for yours.
+# task, on the base and on how long you train. So measure it for yours. The README also has a task on which its base is
+# *worse* than random weights.
 
 # %% [markdown]
 # ## 4. No difference
@@ -146,7 +166,7 @@ for count in (5, 40):
 # <details><summary>Answer</summary>No. Chance alone moves them. That is what the interval is for.</details>
 
 # %%
-again = [head_only(some(20, seed), seed + 100)[1].history["val_accuracy"] for seed in range(SEEDS)]
+again = [head_only(some(20, seed + 100), seed + 100) for seed in range(SEEDS)]
 same = tl.explain_transfer({"head only": curves["head only"], "head only, other seeds": again})
 print(same)
 
@@ -156,25 +176,18 @@ print(same)
 # %% [markdown]
 # ## Break it on purpose
 #
-# The most common unfair comparison: the network from scratch keeps Keras's slow BatchNorm means. Its training accuracy
-# climbs, its validation accuracy does not, and transfer looks better than it is.
+# Two runs of the *same* method differ by chance. Who shows one run of each, and happens to have a good one of the favourite,
+# has "proved" something. Here both sides are phase 1, with other pictures and seeds.
 
 # %%
-from kerastl.graph import find_base_model, is_batch_norm
-
-keras.utils.set_random_seed(0)
-stale = tl.build_model("MobileNetV2", data, weights=None, alpha=world.alpha)
-find_base_model(stale).trainable = True
-print("momentum:", {layer.momentum for layer in find_base_model(stale).layers if is_batch_norm(layer)})
-
-# %%
-stale.compile("adam", loss="sparse_categorical_crossentropy", metrics=["accuracy"])
-history = stale.fit(some(20, 0).train, validation_data=data.validation, epochs=EPOCHS, verbose=0).history
-print(f"training {history['accuracy'][-1]:.3f}, validation {history['val_accuracy'][-1]:.3f}")
+ends = sorted(run[-1] for run in curves["head only"])
+others = sorted(run[-1] for run in again)
+print(f"the best run of one side {ends[-1]:.3f}, the worst of the other {others[0]:.3f}")
+print(f"'our method gains {ends[-1] - others[0]:+.3f}'; the means differ by {np.mean(ends) - np.mean(others):+.3f}")
 
 # %% [markdown]
-# A gap like this between training and validation looks like overfitting, but it is the means. The **repair**:
-# `train_from_scratch`, or a lower `momentum` in each BatchNorm layer.
+# The **symptom** is a table without seeds and without spread. The **repair**: several runs of each side, all of them shown,
+# and the seeds fixed before you look.
 
 # %% [markdown]
 # ## Exercises
@@ -205,20 +218,20 @@ check("Exercise 2", wins, lambda n: n == expected, "Compare the last values, run
 
 # %% [markdown]
 # **Exercise 3 ★★★** Add a third way: phase 1 for half of the epochs and phase 2 for the other half, one seed, 20 pictures
-# of each class. Put its ten validation accuracies into `tuned`.
+# of each class. Put its validation accuracies, one for each epoch, into `tuned`.
 
 # %% tags=["exercise"]
 tuned = ...
 # solution
 few = some(20, 0)
 third = world.build(few)
-first_half = tl.train_head(third, few, epochs=5, verbose=0)
+first_half = tl.train_head(third, few, epochs=3, verbose=0)
 tl.unfreeze_top(third, 30)
-second_half = tl.fine_tune(third, few, epochs=5, verbose=0)
+second_half = tl.fine_tune(third, few, epochs=3, verbose=0)
 tuned = first_half.history["val_accuracy"] + second_half.history["val_accuracy"]
 
 # %%
-check("Exercise 3", tuned, lambda a: len(a) == 10 and max(a) <= 1, "Join two lists with `+`.")
+check("Exercise 3", tuned, lambda a: len(a) == EPOCHS and max(a) <= 1, "Join two lists with `+`.")
 
 # %% [markdown]
 # ## What you have seen
@@ -230,5 +243,5 @@ check("Exercise 3", tuned, lambda a: len(a) == 10 and max(a) <= 1, "Join two lis
 # **Can you say it without looking?** What are start, slope and asymptote? When does transfer stop helping? Why is "no
 # difference shown" not the same as "none"?
 #
-# **Read on:** Torrey and Shavlik, "Transfer Learning" (2009); Kornblith and others, "Do Better ImageNet Models Transfer
-# Better?" (2019).
+# **Read on:** Torrey and Shavlik, "Transfer Learning" (2009); Kornblith and others,
+# [Do Better ImageNet Models Transfer Better?](https://arxiv.org/abs/1805.08974) (2019).

@@ -79,7 +79,7 @@ assert np.isclose(result.confusion.trace() / result.confusion.sum(), result.accu
 # is wrong, or there are two things in the picture, or the background belongs to another class.
 
 # %%
-figure = tl.plot_mistakes(result, data)
+figure = tl.plot_mistakes(result, data, count=5)
 
 # %% [markdown]
 # Above each picture: what the network said, with its probability, and what it is.
@@ -196,5 +196,5 @@ check("Exercise 3", heat, lambda h: h.class_name == names[worst], "`result.mista
 # **Can you say it without looking?** What is precision? What does a point below the dashed line mean? What does a heat map
 # *not* show?
 #
-# **Read on:** Guo and others, "On Calibration of Modern Neural Networks" (2017); Adebayo and others, "Sanity Checks for
-# Saliency Maps" (2018).
+# **Read on:** Guo and others, [On Calibration of Modern Neural Networks](https://arxiv.org/abs/1706.04599) (2017);
+# Adebayo and others, [Sanity Checks for Saliency Maps](https://arxiv.org/abs/1810.03292) (2018).

@@ -1,0 +1,75 @@
+"""Slides of the lessons, for a teacher: `make slides` writes notebooks/slides/*.slides.html.
+
+Each file has all that it needs inside, and opens without a network. Which cell begins a slide stands in the lessons
+themselves (slide_places.py); slides.html.j2 measures the slides in the browser and divides what is too long.
+"""
+
+import copy
+import re
+import sys
+from pathlib import Path
+
+import nbformat
+from nbconvert import SlidesExporter
+from traitlets.config import Config
+
+from sources import HERE, read_lessons
+
+NOT_SHOWN = r"\[Open in Colab\]|\*\*Checkpoint\.\*\*|\**load\** → "  # how such paragraphs begin; the steps are drawn
+
+
+def slides(notebook: nbformat.NotebookNode) -> str:
+    """The page, as HTML."""
+    lesson = {
+        "title": notebook.cells[0].source.splitlines()[0].lstrip("# "),
+        "files": {file.name: file.read_text(encoding="utf-8") for file in (HERE / "reveal").iterdir()},
+    }
+    exporter = SlidesExporter(
+        config=Config(CSSHTMLHeaderPreprocessor={"style": "default"}, CoalesceStreamsPreprocessor={"enabled": True}),
+        template_file=str(HERE / "slides.html.j2"),
+        exclude_anchor_links=True,
+    )
+    return exporter.from_notebook_node(for_slides(notebook), {"lesson": lesson})[0]
+
+
+def for_slides(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
+    """The same without what only serves in a notebook: the set-up code, checkpoints."""
+    notebook = copy.deepcopy(notebook)
+    setup = notebook.cells[1]
+    setup.source, setup.metadata.slideshow.slide_type = "", "-"  # its picture of the work stays, on the title's slide
+    setup.outputs = [output for output in setup.outputs if "data" in output]
+    cells = []
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            first, *others = _texts(cell.source)
+            cell.source = first
+            rest = [nbformat.v4.new_markdown_cell(other, metadata=copy.deepcopy(cell.metadata)) for other in others]
+            if rest:
+                cell.metadata.slideshow.slide_type = "-"
+            cells += [cell, *rest]
+        else:
+            cell.source = cell.source.replace("\n\n\n", "\n\n")
+            cells.append(cell)
+    notebook.cells = cells
+    return notebook
+
+
+def _texts(source: str) -> list[str]:
+    """A text without what is not shown, with links to other slides, and cut where a heading stands in its middle."""
+    shown = [part for part in source.split("\n\n") if not re.match(NOT_SHOWN, part)]
+    text = re.sub(r"\]\((\w+)\.ipynb\)", r"](\1.slides.html)", "\n\n".join(shown))
+    return re.split(r"\n\n(?=## )", text)
+
+
+def main() -> int:
+    folder = HERE / "slides"
+    folder.mkdir(exist_ok=True)
+    for lesson in read_lessons():
+        file = folder / f"{lesson.name}.slides.html"
+        file.write_text(slides(nbformat.read(HERE / f"{lesson.name}.ipynb", as_version=4)), encoding="utf-8")
+        print(Path("notebooks/slides", file.name))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,121 @@
+"""A lesson as it is written, and the two notebooks that it gives: for students, and with the exercises solved.
+
+The sources are src/NN_name.py (jupytext, py:percent) with a head of facts; nothing is executed here (see build.py).
+"""
+
+import hashlib
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+import jupytext
+import nbformat
+import yaml
+
+from kerastl.plots.workflow import STEPS
+from slide_places import mark_slides
+
+HERE = Path(__file__).parent
+SOLUTION = "# solution"  # in a cell tagged "exercise": what comes after this line is for solutions/ only
+SETUP = """# The same in every lesson. Change WORLD to "photos" for real photos and ImageNet weights.
+WORLD = "drawn"
+
+import importlib.util
+import sys
+if "google.colab" in sys.modules and importlib.util.find_spec("kerastl") is None:
+    get_ipython().run_line_magic("pip", "install -q git+{repository}")
+if importlib.util.find_spec("kerastl") is None:
+    class NotInstalled(Exception):
+        def _render_traceback_(self):  # what Jupyter shows
+            return ["kerastl is not in this kernel. Run `make lab` in its folder, or choose the kernel .venv there."]
+    raise NotInstalled
+
+from kerastl.course import begin, check
+world = begin(WORLD, step="{step}")"""
+
+
+class Lesson(NamedTuple):
+    """One source, read."""
+
+    name: str  # of the file, without its ending
+    facts: dict  # the head of the file: title, minutes, needs, goals, step
+    cells: list
+    digest: str  # of the source
+
+
+def read_lessons() -> list[Lesson]:
+    """All sources, in the order of their numbers."""
+    return [read_lesson(file) for file in sorted((HERE / "src").glob("[0-9][0-9]_*.py"))]
+
+
+def read_lesson(file: Path) -> Lesson:
+    text = file.read_text(encoding="utf-8")
+    notebook = jupytext.reads(text, fmt="py:percent")
+    head, *cells = notebook.cells
+    if head.cell_type != "raw":
+        raise ValueError(f"{file.name} begins without its head: title, minutes, needs, goals and step between two ---.")
+    return Lesson(file.stem, yaml.safe_load(head.source.strip("-\n ")), cells, digest(text))
+
+
+def digest(source: str) -> str:
+    """What tells whether a notebook comes from this source, and from this form of the set-up cell."""
+    return hashlib.sha256((SETUP + source).encode()).hexdigest()[:16]
+
+
+def repository() -> str:
+    """The project's address; it stands in pyproject.toml and nowhere else."""
+    return re.search(r'^Repository = "(.+)"', (HERE.parent / "pyproject.toml").read_text(), re.MULTILINE).group(1)
+
+
+def compose(lesson: Lesson, lessons: list[Lesson], solved: bool) -> nbformat.NotebookNode:
+    """The notebook, not executed yet."""
+    setup = nbformat.v4.new_code_cell(SETUP.format(repository=repository(), step=lesson.facts["step"]))
+    cells = [nbformat.v4.new_markdown_cell(_head(lesson, lessons, solved)), setup]
+    for cell in lesson.cells:
+        tags = cell.metadata.get("tags", [])
+        source = cell.source
+        if "exercise" in tags:
+            before, found, after = source.partition(f"{SOLUTION}\n")
+            if not found:
+                raise ValueError(f"{lesson.name}: an exercise has no line {SOLUTION!r}:\n{source}")
+            source = f"{before}{after}".strip() if solved else before.strip()
+        metadata = {"tags": tags} if tags else {}
+        if re.search(r"^check\(", source, re.MULTILINE):  # folded: it tells the answer
+            source = f"# Run this cell to see whether your answer is right.\n{source}"
+            metadata |= {"jupyter": {"source_hidden": True}, "cellView": "form"}
+        new = nbformat.v4.new_code_cell if cell.cell_type == "code" else nbformat.v4.new_markdown_cell
+        cells.append(new(source, metadata=metadata))
+    cells[-1].source += _next(lesson, lessons)
+    for number, cell in enumerate(cells):
+        cell["id"] = f"cell-{number:02d}"
+    mark_slides(cells)
+    kernel = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}}
+    notebook = nbformat.v4.new_notebook(cells=cells, metadata=kernel | {"language_info": {"name": "python"}})
+    notebook.metadata["kerastl"] = {"source": lesson.digest}
+    return notebook
+
+
+def _head(lesson: Lesson, lessons: list[Lesson], solved: bool) -> str:
+    number = [other.name for other in lessons].index(lesson.name)
+    path = f"notebooks/{'solutions/' if solved else ''}{lesson.name}.ipynb"
+    colab = repository().replace("https://github.com/", "https://colab.research.google.com/github/")
+    links = [f"[Open in Colab]({colab}/blob/main/{path})"]
+    for word, place in (("before", number - 1), ("next", number + 1)):
+        if 0 <= place < len(lessons):
+            links.append(f"{word}: [{lessons[place].facts['title']}]({lessons[place].name}.ipynb)")
+    goals = "\n".join(f"- {goal}" for goal in lesson.facts["goals"])
+    steps = " → ".join(f"**{step}**" if step == lesson.facts["step"] else step for step in STEPS)
+    solution = "\n\n*With the exercises solved.*" if solved else ""
+    return (
+        f"# {number}. {lesson.facts['title']}{solution}\n\n{' · '.join(links)}\n\n"
+        f"**{lesson.facts['minutes']} minutes.** You need: {lesson.facts['needs']}.\n\n"
+        f"After this lesson you can:\n\n{goals}\n\n{steps}"
+    )
+
+
+def _next(lesson: Lesson, lessons: list[Lesson]) -> str:
+    """The last line of a lesson."""
+    place = [other.name for other in lessons].index(lesson.name) + 1
+    if place == len(lessons):
+        return ""
+    return f"\n\n**Next:** [{lessons[place].facts['title']}]({lessons[place].name}.ipynb)"

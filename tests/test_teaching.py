@@ -1,0 +1,125 @@
+"""The teacher's page: its minutes, sections, points and commands are those of the lessons and of the project."""
+
+import importlib
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+from kerastl.__main__ import make_parser
+
+ROOT = Path(__file__).parent.parent
+NOTEBOOKS = ROOT / "notebooks"
+sys.path.insert(0, str(NOTEBOOKS))
+sources = importlib.import_module("sources")
+sys.path.remove(str(NOTEBOOKS))
+LESSONS = sources.read_lessons()
+PAGE = (NOTEBOOKS / "TEACHING.md").read_text(encoding="utf-8")
+ALL = "all sections"
+
+
+def headings(lesson) -> list[str]:
+    text = "\n".join(cell.source for cell in lesson.cells if cell.cell_type == "markdown")
+    return re.findall(r"^## (.+)$", text, re.MULTILINE)
+
+
+def table(heading: str) -> list[list[str]]:
+    """The rows of the first table below a heading of the page, without its head."""
+    below = re.split(rf"^##+ {re.escape(heading)}$", PAGE, flags=re.MULTILINE)[1]
+    rows = re.search(r"(?:^\|.*\n)+", below, re.MULTILINE).group().splitlines()[2:]
+    return [[cell.strip() for cell in row.strip("|").split("|")] for row in rows]
+
+
+def minutes(cell: str) -> dict[str, int]:
+    """Of "Lesson 5: The idea **3** · 1. Freeze **4**": what each part takes."""
+    parts = re.sub(r"^Lesson \d+: ", "", cell).split(" · ")
+    pairs = [re.fullmatch(r"(.+) \*\*(\d+)\*\*", part).groups() for part in parts]
+    return {name: int(number) for name, number in pairs}
+
+
+SECTIONS = {int(row[0]): minutes(row[2]) for row in table("Minutes for each section")}
+
+
+def test_every_lesson_stands_in_the_table_of_minutes():
+    assert list(SECTIONS) == list(range(len(LESSONS)))
+
+
+@pytest.mark.parametrize("number", range(len(LESSONS)))
+def test_sections_and_their_minutes_are_those_of_the_lesson(number):
+    lesson = LESSONS[number]
+    _, needs, _, total = table("Minutes for each section")[number]
+    assert list(SECTIONS[number]) == headings(lesson)
+    assert sum(SECTIONS[number].values()) == int(total) == lesson.facts["minutes"]
+    at_least = lesson.facts["needs"].split("at least")[-1]
+    assert re.findall(r"\d+", needs) == re.findall(r"\d+", at_least)
+
+
+@pytest.mark.parametrize(("plan", "begins", "ends"), [("2 hours", "0:00", "2:00"), ("1 day", "9:00", "17:00")])
+def test_a_plan_goes_by_the_clock_and_gives_each_section_its_time(plan, begins, ends):
+    clock = as_minutes(begins)
+    for start, what, total in table(plan):
+        given = minutes(what)
+        assert as_minutes(start) == clock, start
+        assert sum(given.values()) == int(total), what
+        if lesson := re.match(r"Lesson (\d+): ", what):
+            sections = SECTIONS[int(lesson[1])]
+            for name, number in given.items():
+                assert number >= (sum(sections.values()) if name == ALL else sections[name]), f"{what}: {name}"
+        clock += int(total)
+    assert clock == as_minutes(ends)
+
+
+def as_minutes(clock: str) -> int:
+    hours, rest = clock.split(":")
+    return 60 * int(hours) + int(rest)
+
+
+def test_the_twelve_weeks_have_ninety_minutes_each_and_one_lesson_each():
+    weeks = table("12 weeks")
+    assert [int(week[0]) for week in weeks] == list(range(1, 13))
+    assert [week[1] for week in weeks] == [*map(str, range(len(LESSONS))), "projects"]
+    for week in weeks:
+        given = [int(re.match(r"\d+", cell)[0]) for cell in week[2:6]]
+        assert sum(given) == 90, week
+        if week[1] != "projects":
+            assert given[1] >= LESSONS[int(week[1])].facts["minutes"], week
+
+
+@pytest.mark.parametrize(
+    ("heading", "column"), [("What to say while training runs", 1), ("What students usually believe", 3)]
+)
+def test_what_the_page_points_to_is_a_section_and_no_lesson_is_left_out(heading, column):
+    rows = table(heading)
+    for row in rows:
+        assert row[column] in SECTIONS[int(row[0])], row
+        assert len(row[2]) > 20, row
+    assert list(dict.fromkeys(int(row[0]) for row in rows)) == list(range(len(LESSONS)))
+
+
+def test_the_points_add_up_to_a_hundred():
+    rubric = re.search(r"^## How a project is judged\n\n((?:\|.*\n?)+)", LESSONS[-1].cells[-2].source, re.MULTILINE)
+    rows = rubric[1].strip().splitlines()[2:]
+    assert len(rows) == 5
+    exercises = (len(LESSONS) - 1) * (1 + 2 + 3)
+    assert exercises + 8 * len(rows) == 100
+    assert (len(LESSONS) - 1) * (1 + 2) + 6 * len(rows) == 60
+    assert f"{exercises} in all" in PAGE
+    assert f"{8 * len(rows)} in all" in PAGE
+
+
+def test_commands_and_links_of_the_page_exist():
+    targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    made = re.findall(r"`make ([a-z-]+)`", PAGE)
+    assert made
+    assert set(made) <= set(targets)
+    commands = re.findall(r"^\S+ -m kerastl (.+)$", PAGE, re.MULTILINE)
+    assert commands
+    for command in commands:
+        make_parser().parse_args(command.split())
+    anchors = {
+        re.sub(r"[^\w -]", "", title).lower().replace(" ", "-") for title in re.findall(r"^##+ (.+)$", PAGE, re.M)
+    }
+    assert set(re.findall(r"\]\(#(.+?)\)", PAGE)) <= anchors
+    python = re.search(r"\((\d), (\d+)\) <= sys.version_info < \((\d), (\d+)\)", (ROOT / "Makefile").read_text())
+    assert f"{python[1]}.{python[2]} to {python[3]}.{int(python[4]) - 1}" in PAGE
