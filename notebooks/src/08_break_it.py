@@ -142,11 +142,11 @@ print("weights that moved:", [change.path for change in tl.changed_layers(start,
 
 # %%
 model = world.build(data)
-history = tl.train_head(model, data, epochs=3, verbose=0)
+history = tl.train_head(model, data, epochs=2, verbose=0)
 before = tl.evaluate(model, data.validation).accuracy
 tl.unfreeze_top(model, 30)
 try:
-    history = tl.fine_tune(model, data, epochs=2, learning_rate=0.1, views=0, verbose=0)
+    history = tl.fine_tune(model, data, epochs=1, learning_rate=0.1, views=0, verbose=0)
 except ValueError as error:
     print(error)
 after = tl.evaluate(model, data.validation).accuracy
@@ -207,14 +207,14 @@ for row, pictures, title in zip(grid, (one, two), ("first epoch", "second epoch"
 # In use, BatchNorm takes its stored means. They follow slowly: Keras's MobileNetV2 keeps 999 parts in a thousand of the old
 # value in each step. That suits weeks of training. After a hundred steps the stored means are still near their start.
 #
-# **Predict.** Training from scratch, for eight epochs: which is higher, the training or the validation accuracy?
+# **Predict.** Training from scratch, for six epochs: which is higher, the training or the validation accuracy?
 #
 # <details><summary>Answer</summary>Training, by far. Validation uses the stored means, which fit nothing yet.</details>
 
 # %%
 scratch = tl.build_model("MobileNetV2", data, weights=None, alpha=world.alpha)
 find_base_model(scratch).trainable = True
-training = learn(scratch, rate=3e-3, epochs=8)
+training = learn(scratch, rate=3e-3, epochs=6)
 note("from scratch, stale BatchNorm", scratch)
 print(f"training accuracy {training:.3f}, guessing {1 / len(data.class_names):.3f}")
 
