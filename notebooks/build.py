@@ -63,6 +63,8 @@ def complaints(notebook: nbformat.NotebookNode, solved: bool) -> list[str]:
                 found.append(f"cell {number} writes to stderr: {text.strip()[:300]}")
             if re.search(r" at 0x[0-9a-f]{6,}", text):
                 found.append(f"cell {number} prints the address of an object: {text.strip()[:100]}")
+            if output.output_type == "execute_result":
+                found.append(f"cell {number} ends in a value that nobody asked for: {text[:100]}")
             if text.count("\n") > LINES:
                 found.append(f"cell {number} prints {text.count(chr(10))} lines; at most {LINES} can be read")
             states += re.findall(r"^(.+): (not attempted yet|correct|not yet\. .*)$", text, re.MULTILINE)

@@ -63,7 +63,7 @@ def test_a_student_can_run_all_cells_and_sees_text_and_pictures(lab, browser, na
     page = browser.new_page(viewport={"width": 1280, "height": 900})
     page.goto(f"{address}/doc/tree/{file.name}")
     page.wait_for_selector(".jp-Notebook .jp-CodeCell", timeout=60_000)
-    page.get_by_text("Python 3", exact=False).first.wait_for(timeout=60_000)
+    page.get_by_text("Python 3").locator("visible=true").first.wait_for(timeout=60_000)
     page.keyboard.press("Escape")
     page.get_by_role("menuitem", name="Run", exact=True).click()
     page.get_by_text("Run All Cells", exact=True).click()

@@ -43,7 +43,7 @@ for images, labels in source.train:
             place.mkdir(parents=True, exist_ok=True)
             Image.fromarray(image).save(place / f"{counts[label]:03d}.png")
             counts[label] += 1
-(folder / source.class_names[1] / "broken.jpg").write_text("no picture")
+(folder / source.class_names[1] / "broken.jpg").touch()  # empty
 
 # %% [markdown]
 # ## 1. Check
