@@ -17,7 +17,7 @@ import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError
 
-from sources import HERE, Lesson, compose, read_lessons
+from sources import HERE, Lesson, compose, link, read_lessons
 
 SECONDS = 150  # the most that a lesson may take on two cores
 LINES = 40  # the most that a cell may print
@@ -41,8 +41,6 @@ def clean(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
             cell.metadata.pop("execution", None)
             for output in cell.outputs:
                 output.pop("execution_count", None)
-                if output.output_type == "execute_result":
-                    output.execution_count = None
                 if "data" in output:
                     output.data = {
                         kind: output.data[kind] for kind in ("image/png", "text/plain") if kind in output.data
@@ -74,21 +72,20 @@ def complaints(notebook: nbformat.NotebookNode, solved: bool) -> list[str]:
 
 
 def run(lesson: Lesson, lessons: list[Lesson], solved: bool, world: str = "drawn"):
-    """Execute one form of a lesson: (the notebook, cleaned, or None; what is wrong with it; seconds)."""
-    began = time.monotonic()
+    """Execute one form of a lesson: (the notebook, cleaned, or None; what is wrong with it)."""
     try:
         notebook = clean(execute(compose(lesson, lessons, solved), world))
     except (CellExecutionError, CellTimeoutError) as error:
         lines = re.sub(r"\x1b\[[0-9;]*m", "", str(error)).strip().splitlines()
-        return None, lines[-12:], time.monotonic() - began
-    return notebook, complaints(notebook, solved), time.monotonic() - began
+        return None, lines[-12:]
+    return notebook, complaints(notebook, solved)
 
 
 def build(lesson: Lesson, lessons: list[Lesson]) -> list[str]:
     """Both notebooks of a lesson; returns what is wrong with them. Nothing is written unless all is well."""
     finished = {}
     for file, solved in _places(lesson):
-        notebook, wrong, _ = run(lesson, lessons, solved)
+        notebook, wrong = run(lesson, lessons, solved)
         if wrong:
             return wrong
         finished[file] = notebook
@@ -125,7 +122,9 @@ def _write(finished: dict[Path, nbformat.NotebookNode]) -> None:
 
 def try_out(lesson: Lesson, lessons: list[Lesson], world: str) -> list[str]:
     """Execute a lesson with its exercises solved and write nothing; returns what is wrong with it."""
-    _, wrong, seconds = run(lesson, lessons, True, world)
+    began = time.monotonic()
+    _, wrong = run(lesson, lessons, True, world)
+    seconds = time.monotonic() - began
     print(f"{lesson.name}: {seconds:.0f} s", flush=True)
     if world == "drawn" and seconds > SECONDS:
         wrong.append(f"took {seconds:.0f} s; at most {SECONDS} are allowed")
@@ -137,9 +136,7 @@ def course_table(lessons: list[Lesson]) -> str:
     rows = ["| | lesson | minutes | you can then |", "|---|---|---|---|"]
     for number, lesson in enumerate(lessons):
         goals = "; ".join(lesson.facts["goals"])
-        rows.append(
-            f"| {number} | [{lesson.facts['title']}]({lesson.name}.ipynb) | {lesson.facts['minutes']} | {goals} |"
-        )
+        rows.append(f"| {number} | {link(lesson)} | {lesson.facts['minutes']} | {goals} |")
     return "\n".join(rows)
 
 

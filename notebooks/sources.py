@@ -102,7 +102,7 @@ def _head(lesson: Lesson, lessons: list[Lesson], solved: bool) -> str:
     links = [f"[Open in Colab]({colab}/blob/main/{path})"]
     for word, place in (("before", number - 1), ("next", number + 1)):
         if 0 <= place < len(lessons):
-            links.append(f"{word}: [{lessons[place].facts['title']}]({lessons[place].name}.ipynb)")
+            links.append(f"{word}: {link(lessons[place])}")
     goals = "\n".join(f"- {goal}" for goal in lesson.facts["goals"])
     steps = " → ".join(f"**{step}**" if step == lesson.facts["step"] else step for step in STEPS)
     solution = "\n\n*With the exercises solved.*" if solved else ""
@@ -118,4 +118,9 @@ def _next(lesson: Lesson, lessons: list[Lesson]) -> str:
     place = [other.name for other in lessons].index(lesson.name) + 1
     if place == len(lessons):
         return ""
-    return f"\n\n**Next:** [{lessons[place].facts['title']}]({lessons[place].name}.ipynb)"
+    return f"\n\n**Next:** {link(lessons[place])}"
+
+
+def link(lesson: Lesson) -> str:
+    """From one notebook to another, or from README.md."""
+    return f"[{lesson.facts['title']}]({lesson.name}.ipynb)"

@@ -282,18 +282,28 @@ check("Exercise 1", answer, lambda value: value == 2, "Add.")
 
 
 @pytest.fixture
-def tiny(tmp_path, monkeypatch):
-    """A function that makes a lesson from a source, in a folder of its own: complaints, and the notebooks made."""
+def read_tiny(tmp_path, monkeypatch):
+    """A function that puts a source into a folder of its own, where the builder then works, and reads it."""
     for name in ("src", "solutions"):
         (tmp_path / name).mkdir()
     (tmp_path.parent / "pyproject.toml").write_text((ROOT / "pyproject.toml").read_text())
     for module in (build, sources):
         monkeypatch.setattr(module, "HERE", tmp_path)
+
+    def read(source: str) -> list:
+        (tmp_path / "src" / "00_tiny.py").write_text(source)
+        return sources.read_lessons()
+
+    return read
+
+
+@pytest.fixture
+def tiny(read_tiny, tmp_path, monkeypatch):
+    """A function that makes a lesson from a source, in a folder of its own: complaints, and the notebooks made."""
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
 
     def make(source: str) -> tuple[list[str], dict[str, str]]:
-        (tmp_path / "src" / "00_tiny.py").write_text(source)
-        lessons = sources.read_lessons()
+        lessons = read_tiny(source)
         wrong = build.build(lessons[0], lessons)
         return wrong, {str(file.relative_to(tmp_path)): file.read_text() for file in tmp_path.rglob("*.ipynb")}
 
@@ -318,6 +328,7 @@ def test_a_rebuild_gives_the_same_bytes(tiny):
         (SOURCE.format(answer="2").replace("= ...", "= 2"), "reports 'correct' instead of 'not attempted yet'"),
         (SOURCE.format(answer="2").replace("print(", "import sys; print('no', file=sys.stderr); print("), "stderr"),
         (SOURCE.format(answer="2").replace("print(", "print('line\\n' * 50); print("), "at most 40 can be read"),
+        (SOURCE.format(answer="2").replace('print("same", 1 + 1)', "1 + 1"), "ends in a value"),
     ],
 )
 def test_what_does_not_hold_is_refused_and_nothing_is_written(tiny, source, complaint):
@@ -326,25 +337,15 @@ def test_what_does_not_hold_is_refused_and_nothing_is_written(tiny, source, comp
     assert made == {}
 
 
-def test_a_changed_text_keeps_the_outputs_and_a_changed_code_cell_does_not(tmp_path, monkeypatch):
-    for name in ("src", "solutions"):
-        (tmp_path / name).mkdir()
-    (tmp_path.parent / "pyproject.toml").write_text((ROOT / "pyproject.toml").read_text())
-    for module in (build, sources):
-        monkeypatch.setattr(module, "HERE", tmp_path)
-
-    def read(source: str) -> list:
-        (tmp_path / "src" / "00_tiny.py").write_text(source)
-        return sources.read_lessons()
-
+def test_a_changed_text_keeps_the_outputs_and_a_changed_code_cell_does_not(read_tiny, tmp_path):
     source = SOURCE.format(answer="2")
-    lessons = read(source)
+    lessons = read_tiny(source)
     for file, solved in ((tmp_path / "00_tiny.ipynb", False), (tmp_path / "solutions" / "00_tiny.ipynb", True)):
         made = sources.compose(lessons[0], lessons, solved)
         made.cells[3].outputs = [nbformat.v4.new_output("stream", text="as it was printed")]
         nbformat.write(made, file)
 
-    lessons = read(source.replace("Words.", "Other words."))
+    lessons = read_tiny(source.replace("Words.", "Other words."))
     assert build.renew_texts(lessons[0], lessons) == []
     for file in tmp_path.rglob("*.ipynb"):
         made = nbformat.read(file, as_version=4)
@@ -353,7 +354,7 @@ def test_a_changed_text_keeps_the_outputs_and_a_changed_code_cell_does_not(tmp_p
         assert made.metadata["kerastl"]["source"] == lessons[0].digest
 
     before = (tmp_path / "00_tiny.ipynb").read_text()
-    lessons = read(source.replace("1 + 1", "1 + 2"))
+    lessons = read_tiny(source.replace("1 + 1", "1 + 2"))
     assert "without --texts" in build.renew_texts(lessons[0], lessons)[0]
     assert (tmp_path / "00_tiny.ipynb").read_text() == before
 
