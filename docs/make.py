@@ -11,11 +11,10 @@ os.environ.setdefault("MPLBACKEND", "Agg")
 
 import keras
 import matplotlib.pyplot as plt
-import numpy as np
 
 import kerastl as tl
 from kerastl.bases import bundled_folder
-from kerastl.data import make_dataset
+from kerastl.data import few_of_each, make_dataset
 from kerastl.sources import read_folder
 
 HERE = Path(__file__).parent
@@ -83,8 +82,7 @@ def few_pictures(seed: int) -> tl.ImageData:
     """The drawn flowers with only a few training pictures of each class, another choice for each seed."""
     flowers = tl.load_images("drawn_flowers")
     images, labels = read_folder(bundled_folder() / "drawn_flowers", (96, 96))[0]["train"]
-    rng = np.random.default_rng(seed)
-    chosen = np.concatenate([rng.permutation(np.flatnonzero(labels == number))[:FEW] for number in range(5)])
+    chosen = few_of_each(labels, FEW, seed)
     return flowers._replace(train=make_dataset(images[chosen], labels[chosen], shuffle=True))
 
 

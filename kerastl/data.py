@@ -106,6 +106,34 @@ def make_dataset(images: np.ndarray, labels: np.ndarray, batch_size: int = 32, s
     return order.batch(batch_size).map(fetch).prefetch(2)
 
 
+def as_arrays(dataset) -> tuple[np.ndarray, np.ndarray]:
+    """All (images, labels) of a dataset, as two arrays: the way back from `make_dataset`.
+
+    They come from one pass, so that each label stays with its image, also where the dataset shuffles itself. All images
+    are in memory then.
+    """
+    batches = [(np.asarray(images), np.asarray(labels)) for images, labels in dataset]
+    images, labels = zip(*batches, strict=True)
+    return np.concatenate(images), np.concatenate(labels)
+
+
+def few_of_each(labels: np.ndarray, count: int, seed: int | None = None) -> np.ndarray:
+    """The places of `count` images of each class in an array of labels: the first ones, or, with a seed, any.
+
+    Raises:
+        ValueError: a class has fewer.
+    """
+    chance, chosen = np.random.default_rng(seed), []
+    for label in np.unique(labels):
+        places = np.flatnonzero(labels == label)
+        if len(places) < count:
+            raise ValueError(
+                f"Received count={count}. Expected at most {len(places)}: class {label} has no more images."
+            )
+        chosen.append((places if seed is None else chance.permutation(places))[:count])
+    return np.concatenate(chosen)
+
+
 def check_image_data(data) -> None:
     """Raise TypeError or ValueError when something is not `ImageData` as its docstring describes it."""
     if not isinstance(data, ImageData):

@@ -12,16 +12,16 @@ import urllib3
 from PIL import Image
 
 import kerastl as tl
-from kerastl.data import check_pixels, make_dataset
+from kerastl.data import as_arrays, check_pixels, few_of_each, make_dataset
 from kerastl.sources import read_image
 
 
 def images_of(dataset) -> np.ndarray:
-    return np.concatenate([np.asarray(images) for images, _ in dataset])
+    return as_arrays(dataset)[0]
 
 
 def labels_of(dataset) -> np.ndarray:
-    return np.concatenate([np.asarray(labels) for _, labels in dataset])
+    return as_arrays(dataset)[1]
 
 
 def hashes(dataset) -> list[str]:
@@ -298,6 +298,36 @@ def test_make_dataset_keeps_the_order_and_the_last_smaller_batch(arrays):
     assert [len(batch_labels) for _, batch_labels in batches] == [4, 4, 1]
     assert np.array_equal(np.concatenate([batch for batch, _ in batches]), images)
     assert np.array_equal(np.concatenate([batch for _, batch in batches]), labels)
+
+
+def test_as_arrays_gives_back_what_make_dataset_got(arrays):
+    images, labels = arrays["train"]
+    back = as_arrays(make_dataset(images, labels, batch_size=7))
+    assert np.array_equal(back[0], images)
+    assert np.array_equal(back[1], labels)
+    assert [array.dtype for array in back] == [images.dtype, labels.dtype]
+
+
+def test_as_arrays_keeps_labels_with_images_that_are_shuffled(arrays):
+    images, labels = arrays["train"]
+    label_of = {image.tobytes(): label for image, label in zip(images, labels, strict=True)}
+    mixed, mixed_labels = as_arrays(make_dataset(images, labels, batch_size=7, shuffle=True))
+    assert not np.array_equal(mixed, images)
+    assert [label_of[image.tobytes()] for image in mixed] == mixed_labels.tolist()
+
+
+def test_few_of_each_takes_as_many_of_each_class_none_twice():
+    labels = np.array([2, 0, 2, 0, 0, 2, 7, 7])
+    assert few_of_each(labels, 2).tolist() == [1, 3, 0, 2, 6, 7]
+    drawn = [few_of_each(labels, 2, seed) for seed in range(20)]
+    assert all(labels[rows].tolist() == [0, 0, 2, 2, 7, 7] and len(set(rows)) == 6 for rows in drawn)
+    assert len({tuple(rows) for rows in drawn}) > 5
+    assert np.array_equal(few_of_each(labels, 2, 4), drawn[4])
+
+
+def test_few_of_each_of_a_small_class_is_an_error():
+    with pytest.raises(ValueError, match=r"Received count=3\. Expected at most 2: class 7 has no more images\."):
+        few_of_each(np.array([0, 0, 0, 7, 7]), 3)
 
 
 def test_make_dataset_shuffled_keeps_labels_with_their_images(arrays):

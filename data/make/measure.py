@@ -24,7 +24,7 @@ import keras
 import numpy as np
 
 import kerastl as tl
-from kerastl.data import make_dataset
+from kerastl.data import few_of_each, make_dataset
 from kerastl.sources import read_folder
 
 DATA = Path(__file__).parent.parent
@@ -38,8 +38,7 @@ def flowers(per_class: int, seed: int) -> tl.ImageData:
     """The bundled flowers with `per_class` training pictures of each class, drawn by the seed."""
     parts, class_names = read_folder(DATA / "drawn_flowers", (96, 96))
     images, labels = parts["train"]
-    rng = np.random.default_rng(seed)
-    chosen = np.concatenate([rng.permutation(np.flatnonzero(labels == label))[:per_class] for label in range(5)])
+    chosen = few_of_each(labels, per_class, seed)
     train = make_dataset(images[chosen], labels[chosen], shuffle=True)
     return tl.ImageData(train, make_dataset(*parts["validation"]), make_dataset(*parts["test"]), class_names)
 
