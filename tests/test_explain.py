@@ -3,9 +3,6 @@
 Drawn flowers tell what a heat map should show, since the program that drew them knows which pixels are flower.
 """
 
-import sys
-from pathlib import Path
-
 import keras
 import numpy as np
 import pytest
@@ -15,26 +12,20 @@ from kerastl.bases import BASES
 from kerastl.explain import heat_maps
 from kerastl.graph import find_base_model
 from kerastl.saving import SavedModel
+from programs import import_from
 
-ROOT = Path(__file__).parent.parent
 NAMES = ["blue", "green", "red"]
 
 
 @pytest.fixture(scope="module")
 def flowers():
     """(pictures, masks, labels): 60 drawn flowers, smaller and further from the centre than the bundled ones."""
-    folder = str(ROOT / "data" / "make")
-    sys.path.insert(0, folder)
-    try:
-        from kinds import CLASS_NAMES, target_flower
-        from scene import draw_picture
-    finally:
-        sys.path.remove(folder)
+    kinds, scene = import_from("data/make", "kinds", "scene")
     drawn = []
-    for label, name in enumerate(CLASS_NAMES):
+    for label, name in enumerate(kinds.CLASS_NAMES):
         for number in range(12):
             rng = np.random.default_rng([31, label, number])
-            drawn.append((*draw_picture(target_flower(name, rng), rng, (0.28, 0.45)), label))
+            drawn.append((*scene.draw_picture(kinds.target_flower(name, rng), rng, (0.28, 0.45)), label))
     pictures, masks, labels = zip(*drawn, strict=True)
     return np.stack(pictures), np.stack(masks), np.array(labels)
 

@@ -1,27 +1,18 @@
 """The bundled pictures can be drawn again, bit for bit, and drawing is a function of the seed."""
 
 import hashlib
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-ROOT = Path(__file__).parent.parent
+from programs import ROOT, import_from
 
 
 @pytest.fixture(scope="module")
 def make():
     """The programs in data/make, which import each other as a folder of scripts."""
-    folder = str(ROOT / "data" / "make")
-    sys.path.insert(0, folder)
-    try:
-        import kinds
-        import make_sets
-        import scene
-    finally:
-        sys.path.remove(folder)
-    return {"kinds": kinds, "make_sets": make_sets, "scene": scene}
+    names = ("kinds", "make_sets", "scene")
+    return dict(zip(names, import_from("data/make", *names), strict=True))
 
 
 def sample(make, set_name: str, count: int = 10) -> list[tuple]:
@@ -105,11 +96,7 @@ def test_the_target_classes_are_the_five_that_are_bundled(make):
 
 def test_bundled_pictures_were_not_seen_in_pre_training(make):
     # pre-training draws with other numbers in its seeds
-    sys.path.insert(0, str(ROOT / "data" / "make"))
-    try:
-        import pretrain
-    finally:
-        sys.path.pop(0)
+    (pretrain,) = import_from("data/make", "pretrain")
     assert {pretrain.TRAIN, pretrain.HELD_OUT}.isdisjoint(make["make_sets"].PARTS.values())
     assert pretrain.TRAIN != pretrain.HELD_OUT
 

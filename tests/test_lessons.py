@@ -5,11 +5,9 @@ Nothing is executed here; `make lessons` does that.
 
 import ast
 import html
-import importlib
 import inspect
 import re
 import statistics
-import sys
 from pathlib import Path
 
 import matplotlib as mpl
@@ -20,12 +18,10 @@ from nbclient import NotebookClient
 
 import kerastl as tl
 from kerastl.course import begin, check
+from programs import ROOT, import_from
 
-ROOT = Path(__file__).parent.parent
 NOTEBOOKS = ROOT / "notebooks"
-sys.path.insert(0, str(NOTEBOOKS))
-build, pictures, recap, sources = (importlib.import_module(name) for name in ("build", "pictures", "recap", "sources"))
-sys.path.remove(str(NOTEBOOKS))
+build, pictures, recap, sources = import_from("notebooks", "build", "pictures", "recap", "sources")
 LESSONS = sources.read_lessons()
 
 

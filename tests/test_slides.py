@@ -4,21 +4,17 @@
 """
 
 import hashlib
-import importlib
 import itertools
 import re
-import sys
-from pathlib import Path
 
 import nbformat
 import pytest
 from nbconvert import SlidesExporter
 
-ROOT = Path(__file__).parent.parent
+from programs import ROOT, import_from
+
 NOTEBOOKS = ROOT / "notebooks"
-sys.path.insert(0, str(NOTEBOOKS))
-recap, slides, sources = (importlib.import_module(name) for name in ("recap", "slides", "sources"))
-sys.path.remove(str(NOTEBOOKS))
+recap, slides, sources = import_from("notebooks", "recap", "slides", "sources")
 LESSONS = sources.read_lessons()
 WIDTH, HEIGHT = 1280, 720
 

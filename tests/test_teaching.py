@@ -1,19 +1,14 @@
 """The teacher's page: its minutes, sections, points and commands are those of the lessons and of the project."""
 
-import importlib
 import re
-import sys
-from pathlib import Path
 
 import pytest
 
 from kerastl.__main__ import make_parser
+from programs import ROOT, import_from
 
-ROOT = Path(__file__).parent.parent
 NOTEBOOKS = ROOT / "notebooks"
-sys.path.insert(0, str(NOTEBOOKS))
-sources = importlib.import_module("sources")
-sys.path.remove(str(NOTEBOOKS))
+(sources,) = import_from("notebooks", "sources")
 LESSONS = sources.read_lessons()
 PAGE = (NOTEBOOKS / "TEACHING.md").read_text(encoding="utf-8")
 ALL = "all sections"
