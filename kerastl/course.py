@@ -42,18 +42,6 @@ def begin(world: str, seed: int = 0, *, step: str | None = None) -> World:
     Raises:
         ValueError: there is no such world, or no such step.
     """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    # Keras says this at each `fit` on a tf.data.Dataset, where nobody asked to shuffle.
-    warnings.filterwarnings("ignore", message="`shuffle=True` was passed, but will be ignored")
-    with quiet_stderr():
-        import keras
-        import tensorflow  # some of its parts speak up when they are first used: have that over
-
-        tensorflow.get_logger().setLevel("ERROR")  # `export` tells on stderr where it writes
-
-        keras.utils.set_random_seed(seed)
-    from kerastl import __version__
-
     worlds = {
         "drawn": World("drawn_flowers", "garden", 96, 0.35),
         "photos": World(
@@ -62,6 +50,18 @@ def begin(world: str, seed: int = 0, *, step: str | None = None) -> World:
     }
     if world not in worlds:
         raise ValueError(f"Received WORLD = {world!r}. Expected one of {', '.join(map(repr, worlds))}.")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    # Keras says this at each `fit` on a tf.data.Dataset, where nobody asked to shuffle.
+    warnings.filterwarnings("ignore", message="`shuffle=True` was passed, but will be ignored")
+    with quiet_stderr():
+        import keras
+        import tensorflow  # some of its parts speak up when they are first used: have that over
+
+        tensorflow.get_logger().setLevel("WARNING")  # not INFO: `export` tells where it writes
+
+        keras.utils.set_random_seed(seed)
+    from kerastl import __version__
+
     print(f"kerastl {__version__}, Keras {keras.__version__}, pictures: {world}")
     if step is not None:
         from kerastl.plots.workflow import plot_workflow

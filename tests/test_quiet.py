@@ -32,6 +32,7 @@ for _ in range(6):
 
 
 def test_only_that_warning_is_left_out_and_only_in_the_context(caplog):
+    caplog.set_level("WARNING", logger="tensorflow")  # whatever an earlier test has left
     logger, message = logging.getLogger("tensorflow"), "5 out of the last 9 calls triggered tf.function retracing."
     with no_retracing_warnings():
         logger.warning(message)
