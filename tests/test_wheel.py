@@ -8,9 +8,11 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 USE = """
 import kerastl as tl, pathlib, sys
+from kerastl.bases import bundled_folder
 assert pathlib.Path(tl.__file__).is_relative_to(sys.argv[1]), tl.__file__
 flowers = tl.load_images("drawn_flowers")
 model = tl.build_model("MobileNetV2", flowers, weights="garden")
+assert (bundled_folder() / "measured.json").is_file()  # lesson 7 reads it
 print(model.output_shape, *flowers.class_names)
 """
 
