@@ -20,6 +20,7 @@ from nbclient.exceptions import CellExecutionError, CellTimeoutError
 from sources import HERE, Lesson, compose, link, read_lessons
 
 SECONDS = 150  # the most that a lesson may take on two cores
+TOGETHER = 20 * 60  # and all of them
 LINES = 40  # the most that a cell may print
 
 
@@ -146,7 +147,7 @@ def main() -> int:
     parser.add_argument("--texts", action="store_true", help="only texts have changed: keep what the cells printed")
     parser.add_argument("--try", dest="world", choices=("drawn", "photos"), help="execute in this world; write nothing")
     args = parser.parse_args()
-    lessons, failed = read_lessons(), False
+    lessons, failed, began = read_lessons(), False, time.monotonic()
     for lesson in lessons:
         if args.numbers and lesson.name[:2] not in args.numbers:
             continue
@@ -157,6 +158,10 @@ def main() -> int:
         result = json.dumps(wrong, indent=1, ensure_ascii=False) if wrong else "as it should be"
         print(f"{lesson.name}: {result}", flush=True)
         failed |= bool(wrong)
+    seconds = time.monotonic() - began
+    if args.world == "drawn" and seconds > TOGETHER:
+        print(f"All together took {seconds:.0f} s; at most {TOGETHER} are allowed.")
+        failed = True
     if not args.world:
         readme = HERE / "README.md"
         text = re.sub(r"\| \| lesson.*?(?=\n\n)", lambda _: course_table(lessons), readme.read_text(), flags=re.DOTALL)

@@ -21,7 +21,7 @@
 import keras
 import numpy as np
 import kerastl as tl
-from kerastl.data import make_dataset
+from kerastl.data import as_arrays, make_dataset
 
 data = world.load()
 
@@ -36,14 +36,8 @@ data = world.load()
 # <details><summary>Answer</summary>No. The best of ten is partly luck, and the luck is in the number. That is why there is a
 # validation part.</details>
 
-
 # %%
-def all_of(dataset):
-    images, labels = zip(*[(images.numpy(), labels.numpy()) for images, labels in dataset])
-    return np.concatenate(images), np.concatenate(labels)
-
-
-parts = {name: all_of(getattr(data, name)) for name in ("train", "validation", "test")}
+parts = {name: as_arrays(getattr(data, name)) for name in ("train", "validation", "test")}
 for name, (images, labels) in parts.items():
     print(f"{name:10} {len(labels):5,} pictures, of each class {np.bincount(labels)}")
 

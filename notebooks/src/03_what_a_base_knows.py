@@ -22,7 +22,7 @@ import keras
 import matplotlib.pyplot as plt
 import numpy as np
 import kerastl as tl
-from kerastl.data import make_dataset, pick_images
+from kerastl.data import as_arrays, make_dataset, pick_images
 from kerastl.graph import find_base_model
 
 data = world.load()
@@ -97,8 +97,7 @@ def directions(dataset):
     return values / np.linalg.norm(values, axis=1, keepdims=True), labels
 
 
-pictures, kinds = zip(*[(images.numpy(), labels.numpy()) for images, labels in data.train])
-pictures, kinds = np.concatenate(pictures), np.concatenate(kinds)
+pictures, kinds = as_arrays(data.train)
 known = directions(make_dataset(pictures, kinds))[0]
 asked, labels = directions(data.test)
 

@@ -20,14 +20,14 @@
 # %%
 import numpy as np
 import kerastl as tl
-from kerastl.data import make_dataset
+from kerastl.data import as_arrays, few_of_each, make_dataset
 
 data = world.load()
 names = data.class_names
-pictures, labels = (np.concatenate(arrays) for arrays in zip(*[(x.numpy(), y.numpy()) for x, y in data.train]))
+pictures, labels = as_arrays(data.train)
 
 # %%
-rows = np.concatenate([np.flatnonzero(labels == kind)[:15] for kind in range(len(names))])
+rows = few_of_each(labels, 15)
 few = data._replace(train=make_dataset(pictures[rows], labels[rows], shuffle=True))
 model = world.build(few)
 history = tl.train_head(model, few, epochs=15, verbose=0)
@@ -138,7 +138,7 @@ print(
 
 # %%
 said = np.concatenate([model.predict_on_batch(images.numpy().astype("float32")).argmax(1) for images, _ in data.train])
-true = np.concatenate([labels.numpy() for _, labels in data.train])
+_, true = as_arrays(data.train)
 print(f"two passes: {np.mean(said == true):.3f}, one pass: {tl.evaluate(model, data.train).accuracy:.3f}")
 
 # %% [markdown]

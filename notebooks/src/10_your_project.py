@@ -29,20 +29,19 @@ from tempfile import mkdtemp
 import numpy as np
 from PIL import Image
 import kerastl as tl
+from kerastl.data import as_arrays
 
 source = world.load()
 folder = Path(mkdtemp()) / "my_pictures"
 
 # %%
 SMALL = 0  # the class that gets few pictures
-counts = dict.fromkeys(range(len(source.class_names)), 0)
-for images, labels in source.train:
-    for image, label in zip(images.numpy(), labels.numpy()):
-        if counts[label] < (15 if label == SMALL else 60):
-            place = folder / source.class_names[label]
-            place.mkdir(parents=True, exist_ok=True)
-            Image.fromarray(image).save(place / f"{counts[label]:03d}.png")
-            counts[label] += 1
+pictures, labels = as_arrays(source.train)
+for label, name in enumerate(source.class_names):
+    (folder / name).mkdir(parents=True)
+    rows = np.flatnonzero(labels == label)[: 15 if label == SMALL else 60]
+    for number, row in enumerate(rows):
+        Image.fromarray(pictures[row]).save(folder / name / f"{number:03d}.png")
 (folder / source.class_names[1] / "broken.jpg").touch()  # empty
 
 # %% [markdown]
@@ -61,7 +60,7 @@ with warnings.catch_warnings(record=True) as caught:
 print(str(caught[-1].message).splitlines()[0])
 
 # %%
-labels = np.concatenate([labels.numpy() for _, labels in data.train])
+_, labels = as_arrays(data.train)
 for name, count in zip(data.class_names, np.bincount(labels)):
     print(f"{name:12} {count}")
 
