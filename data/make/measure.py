@@ -1,6 +1,6 @@
 """Measure what the bundled base is worth, and write the tables of README.md and data/README.md.
 
-    python data/make/measure.py                                      # about an hour on two cores
+    python data/make/measure.py                                      # about an hour and a half on two cores
     python data/make/measure.py --photos flower_photos hymenoptera   # also a probe on folders of real photos
     python data/make/measure.py --tables                             # only write the tables again, from measured.json
 
@@ -30,6 +30,7 @@ from kerastl.sources import read_folder
 DATA = Path(__file__).parent.parent
 SEEDS = range(5)
 EPOCHS = {100: 30, 20: 100}  # training pictures a class: epochs
+CURVES = 100  # training pictures a class of the runs whose learning curves are kept, for lesson 7
 LAYERS = 100
 RATES = {"from scratch": (3e-3, 1e-2, 3e-2), "fine-tuned": (3e-4, 1e-3)}
 
@@ -43,30 +44,38 @@ def flowers(per_class: int, seed: int) -> tl.ImageData:
     return tl.ImageData(train, make_dataset(*parts["validation"]), make_dataset(*parts["test"]), class_names)
 
 
+# Each strategy returns the trained model and its validation accuracy after each epoch.
+
+
 def head_only(data, epochs: int):
     model = tl.build_model("MobileNetV2", data, weights="garden")
-    tl.train_head(model, data, epochs=epochs, views="fresh", verbose=0)
-    return model
+    phase1 = tl.train_head(model, data, epochs=epochs, views="fresh", verbose=0)
+    return model, phase1.history["val_accuracy"]
 
 
 def fine_tuned(data, epochs: int, rate: float):
     model = tl.build_model("MobileNetV2", data, weights="garden")
-    tl.train_head(model, data, epochs=epochs // 2, views="fresh", verbose=0)
+    phase1 = tl.train_head(model, data, epochs=epochs // 2, views="fresh", verbose=0)
     tl.unfreeze_top(model, LAYERS)
-    tl.fine_tune(model, data, epochs=epochs // 2, learning_rate=rate, views="fresh", verbose=0)
-    return model
+    phase2 = tl.fine_tune(model, data, epochs=epochs // 2, learning_rate=rate, views="fresh", verbose=0)
+    return model, phase1.history["val_accuracy"] + phase2.history["val_accuracy"]
 
 
 def from_scratch(data, epochs: int, rate: float):
     model = tl.build_model("MobileNetV2", data, weights=None, alpha=0.35)
-    tl.train_from_scratch(model, data, epochs=epochs, learning_rate=rate, verbose=0)
-    return model
+    training = tl.train_from_scratch(model, data, epochs=epochs, learning_rate=rate, verbose=0)
+    return model, training.history["val_accuracy"]
 
 
 def accuracy(strategy, data, epochs: int, part: str) -> float:
     """Train, and measure once at the end: the curves of validation that training draws are not needed here."""
-    model = strategy(data._replace(validation=data.validation.take(1)), epochs)
+    model, _ = strategy(data._replace(validation=data.validation.take(1)), epochs)
     return tl.evaluate(model, getattr(data, part)).accuracy
+
+
+def curve(strategy, data, epochs: int) -> list[float]:
+    """Train, and give the validation accuracy after each epoch."""
+    return strategy(data, epochs)[1]
 
 
 def measure_flowers(runs: dict) -> None:
@@ -84,15 +93,17 @@ def measure_flowers(runs: dict) -> None:
             data = flowers(per_class, seed)
             for name, strategy in strategies.items():
                 once(runs, f"{name}, {per_class}", seed, partial(accuracy, strategy, data, epochs, "test"))
+                if per_class == CURVES:
+                    once(runs, f"curve of {name}, {per_class}", seed, partial(curve, strategy, data, epochs))
 
 
-def once(runs: dict, name: str, seed: int, measure) -> float:
-    """The result of a run: from the file if it is there, else measured now and written down."""
+def once(runs: dict, name: str, seed: int, measure):
+    """The result of a run, an accuracy or several: from the file if it is there, else measured now and written down."""
     results = runs.setdefault(name, {})
     if str(seed) not in results:
         keras.utils.set_random_seed(seed)
-        results[str(seed)] = round(measure(), 4)
-        print(f"{name}, seed {seed}: {results[str(seed)]:.4f}", flush=True)
+        results[str(seed)] = np.round(measure(), 4).tolist()
+        print(f"{name}, seed {seed}: {results[str(seed)]}", flush=True)
         unfinished = DATA / "measured.json.part"
         unfinished.write_text(json.dumps(runs, indent=1) + "\n")
         unfinished.rename(DATA / "measured.json")
