@@ -32,7 +32,7 @@ found = []  # one row for each word: what can learn, accuracy
 # each: another seed moves the accuracies a little, so a difference of one or two hundredths means nothing here.
 
 # %%
-EPOCHS = 8
+EPOCHS = 6
 
 
 def note(word, model, accuracy):
