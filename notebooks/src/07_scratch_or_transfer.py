@@ -87,7 +87,7 @@ def head_only(few, seed):
 # %% [markdown]
 # **Predict.** With 20 pictures of each class: which will be higher after the *first* epoch? And after the last?
 #
-# <details><summary>Answer</summary>Transfer, both times. Look at how far.</details>
+# <details><summary>Answer</summary>Transfer, both times, in the mean of the runs. Look at how far.</details>
 
 # %%
 curves = {"from scratch": [], "head only": []}
