@@ -35,7 +35,8 @@ def execute(notebook: nbformat.NotebookNode, world: str = "drawn") -> nbformat.N
 
 
 def clean(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
-    """Take out what changes by itself: counts, times, the memory addresses of objects."""
+    """Take out what changes by itself: counts, times, the memory addresses of objects, the version of Python."""
+    notebook.metadata.language_info = {"name": notebook.metadata.language_info.name}
     for cell in notebook.cells:
         if cell.cell_type == "code":
             cell.execution_count = None

@@ -58,7 +58,10 @@ def test_there_are_lessons_numbered_without_a_gap():
 def test_a_notebook_is_the_one_that_its_source_gives(lesson, solved):
     made, expected = notebook(lesson, solved), sources.compose(lesson, LESSONS, solved)
     assert made.metadata["kerastl"]["source"] == lesson.digest, "run `make lessons`"
-    assert [cell.source for cell in made.cells] == [cell.source for cell in expected.cells]
+    assert made.metadata == expected.metadata  # nothing of the machine that built it
+    assert [(cell.source, cell.metadata) for cell in made.cells] == [
+        (cell.source, cell.metadata) for cell in expected.cells
+    ]
 
 
 @pytest.mark.parametrize("solved", [False, True])
@@ -314,6 +317,14 @@ def test_a_rebuild_gives_the_same_bytes(tiny):
     assert "not attempted yet" in first["00_tiny.ipynb"]
     assert "Exercise 1: correct" in first["solutions/00_tiny.ipynb"]
     assert tiny(SOURCE.format(answer="2"))[1] == first
+
+
+@pytest.mark.slow
+def test_texts_made_again_are_the_same_bytes(tiny, tmp_path):
+    _, first = tiny(SOURCE.format(answer="2"))
+    lessons = sources.read_lessons()
+    assert build.renew_texts(lessons[0], lessons) == []
+    assert {str(file.relative_to(tmp_path)): file.read_text() for file in tmp_path.rglob("*.ipynb")} == first
 
 
 @pytest.mark.slow
