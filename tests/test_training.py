@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 import kerastl as tl
-from kerastl.data import make_dataset
+from kerastl.data import as_arrays, make_dataset
 from kerastl.graph import find_base_model
 from kerastl.progress import Progress
 
@@ -157,7 +157,7 @@ def test_training_from_scratch_moves_everything(toy, data, differing):
 def test_training_from_scratch_settles_batch_norms_in_few_steps(make_toy, data):
     model = make_toy()
     tl.train_from_scratch(model, data, epochs=10, learning_rate=0.0, views=0, verbose=0)  # 30 steps
-    pixels = np.concatenate([np.asarray(images) for images, _ in data.train]).astype("float32")
+    pixels = as_arrays(data.train)[0].astype("float32")
     base = find_base_model(model)
     below = keras.Model(base.input, base.get_layer("conv1").output)
     out = np.asarray(below(pixels / 127.5 - 1))

@@ -8,9 +8,9 @@ import numpy as np
 from matplotlib.patches import Arc, Circle, Ellipse, FancyArrowPatch, FancyBboxPatch, PathPatch, Polygon, Rectangle
 from matplotlib.path import Path
 
-from kerastl.plots.style import BLUE, ORANGE
+from kerastl.plots.style import BLUE, GREEN, ORANGE, PINK, RED, YELLOW
 
-INK, PALE, GREEN, PINK, YELLOW = "#333333", "#E8EEF4", "#009E73", "#CC79A7", "#F0E442"
+INK, PALE = "#333333", "#E8EEF4"
 
 
 def canvas(width: float, height: float, ax=None):
@@ -119,7 +119,7 @@ def tick(ax, x: float, y: float, size: float = 10) -> None:
     line(ax, [x - 0.5 * size, x - 0.1 * size, x + 0.6 * size], [y, y - 0.4 * size, y + 0.5 * size], GREEN, 2.4)
 
 
-def cross(ax, x: float, y: float, size: float = 10, colour: str = "#D55E00") -> None:
+def cross(ax, x: float, y: float, size: float = 10, colour: str = RED) -> None:
     """A cross around a point: wrong."""
     half = size / 2
     line(ax, [x - half, x + half], [y - half, y + half], colour, 2.4)

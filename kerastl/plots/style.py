@@ -7,7 +7,8 @@ differ in their dashes, points in their shapes, areas in their hatching, too.
 import functools
 
 BLUE, ORANGE, RED, SKY, GREY = "#0072B2", "#E69F00", "#D55E00", "#56B4E9", "#888888"
-COLOURS = (BLUE, ORANGE, "#009E73", RED, "#CC79A7", SKY, "#F0E442")
+GREEN, PINK, YELLOW = "#009E73", "#CC79A7", "#F0E442"
+COLOURS = (BLUE, ORANGE, GREEN, RED, PINK, SKY, YELLOW)
 SHAPES = ("o", "s", "^", "D", "v", "P", "X", "*", "<", ">")
 DASHES = ("-", "--", "-.", ":")
 

@@ -3,8 +3,6 @@
 from kerastl.plots.sketch import (
     INK,
     ORANGE,
-    PINK,
-    YELLOW,
     arrow,
     box,
     canvas,
@@ -17,7 +15,7 @@ from kerastl.plots.sketch import (
     tick,
     word,
 )
-from kerastl.plots.style import RED, SKY
+from kerastl.plots.style import PINK, RED, SKY, YELLOW
 
 _SLOT, _HEIGHT = 114, 150  # for each step, in hundredths of an inch
 _MIDDLE = 88  # height of the arrows, and of the middle of each sketch

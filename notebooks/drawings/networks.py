@@ -4,8 +4,6 @@ from drawings import picture
 from kerastl.plots.sketch import (
     INK,
     PALE,
-    PINK,
-    YELLOW,
     arrow,
     block,
     box,
@@ -19,7 +17,7 @@ from kerastl.plots.sketch import (
     photo,
     word,
 )
-from kerastl.plots.style import BLUE, GREY, ORANGE, RED, SKY
+from kerastl.plots.style import BLUE, GREY, ORANGE, PINK, RED, SKY, YELLOW
 
 ROW = (0.9, 0.3, 0.6, 0.2, 0.8, 0.5)  # some features
 

@@ -6,8 +6,6 @@ import numpy as np
 from drawings import picture
 from kerastl.plots.sketch import (
     INK,
-    PINK,
-    YELLOW,
     arrow,
     box,
     canvas,
@@ -20,7 +18,7 @@ from kerastl.plots.sketch import (
     tick,
     word,
 )
-from kerastl.plots.style import BLUE, GREY, ORANGE, RED, SKY
+from kerastl.plots.style import BLUE, GREY, ORANGE, PINK, RED, SKY, YELLOW
 
 # ---- the pictures
 

@@ -5,8 +5,8 @@ from itertools import pairwise
 import numpy as np
 
 from drawings import picture
-from kerastl.plots.sketch import INK, PINK, YELLOW, arrow, box, line, lock, network, oval, photo, rising, scale, word
-from kerastl.plots.style import BLUE, GREY, ORANGE, RED, SKY
+from kerastl.plots.sketch import INK, arrow, box, line, lock, network, oval, photo, rising, scale, word
+from kerastl.plots.style import BLUE, GREY, ORANGE, PINK, RED, SKY, YELLOW
 
 
 @picture
