@@ -1,6 +1,7 @@
 """The command line: `python -m kerastl train …`, `predict …` and `inspect …`."""
 
 import argparse
+import importlib
 import os
 import sys
 
@@ -90,10 +91,10 @@ def main(arguments: list[str] | None = None) -> int:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # a terminal without × or ▁ shows a question mark instead
     with quiet_stderr():
-        from kerastl import commands
+        command = importlib.import_module(f"kerastl.commands.{args.command}")
 
     try:
-        getattr(commands, args.command)(args)
+        command.run(args)
     except BrokenPipeError:  # who reads the output, such as `head`, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except (ValueError, TypeError, OSError) as error:

@@ -13,6 +13,7 @@ from kerastl.backup import Backup, Best, describe_run
 from kerastl.data import check_image_data
 from kerastl.features import FRESH, make_source
 from kerastl.frontier import single, split_model
+from kerastl.interrupts import hold_ctrl_c
 from kerastl.progress import Progress
 from kerastl.quiet import no_retracing_warnings
 
@@ -87,12 +88,13 @@ def train(model, data, phase, epochs, learning_rate, views, class_weight, callba
             f"The loss is no number any more, in epoch {len(history.epoch) + 1} of {phase}, at the learning rate "
             f"{_rate(optimizer):.2g}. The weights are {best.restore()}. Train with a lower learning_rate."
         ) from None
-    hooks.on_train_end(logs)
-    if stopped:
-        kept = best.restore() if best.epoch else "as they are: no epoch was finished"
-        _say(verbose, f"{phase} was stopped in epoch {len(history.epoch) + 1}. The weights are {kept}.")
-    elif backup:
-        backup.save(history, optimizer, best, images.passes, finished=True)
+    with hold_ctrl_c():  # impatient people press twice
+        hooks.on_train_end(logs)
+        if stopped:
+            kept = best.restore() if best.epoch else "as they are: no epoch was finished"
+            _say(verbose, f"{phase} was stopped in epoch {len(history.epoch) + 1}. The weights are {kept}.")
+        elif backup:
+            backup.save(history, optimizer, best, images.passes, finished=True)
     return history
 
 

@@ -187,12 +187,12 @@ def test_overwrite_replaces_the_run_folder(capsys, picture_folder, tmp_path):
 
 
 def test_a_run_that_fails_leaves_the_old_folder_and_no_half_written_one(capsys, picture_folder, tmp_path, monkeypatch):
-    from kerastl import commands
+    from kerastl.commands import train
 
     def break_off(*_, **__):
         raise OSError("disk full")
 
-    monkeypatch.setattr(commands, "plot_confusion", break_off)
+    monkeypatch.setattr(train, "plot_confusion", break_off)
     out = tmp_path / "run"
     out.mkdir()
     (out / "old.txt").write_text("old")

@@ -1,38 +1,32 @@
-"""What the command line does, step by step: the ten lines of the workflow, with what they found printed."""
+"""`python -m kerastl train`: the ten lines of the workflow, with what they found printed."""
 
-import csv
 import json
 import os
 import re
 import shutil
-import sys
 import time
 import warnings
 from pathlib import Path
 
 import keras
-import matplotlib.pyplot as plt
 
 import kerastl
 from kerastl.bases import BUNDLED_SETS, BUNDLED_WEIGHTS, find_base
 from kerastl.blocks import list_blocks
+from kerastl.commands.common import printable, save_figure
 from kerastl.data import load_images
 from kerastl.evaluation import evaluate
-from kerastl.explain import grad_cam
 from kerastl.freezing import freeze, unfreeze_top
 from kerastl.model import build_model
 from kerastl.plots.history import plot_history
-from kerastl.plots.layers import plot_layers
-from kerastl.plots.pictures import plot_heat, plot_images
+from kerastl.plots.pictures import plot_images
 from kerastl.plots.scores import plot_confusion
-from kerastl.prediction import predict as predict_image
 from kerastl.report import Run, make_report
-from kerastl.saving import load, load_summary, save
-from kerastl.sources import is_picture
+from kerastl.saving import save
 from kerastl.training import fine_tune, train_from_scratch, train_head
 
 
-def train(args) -> None:
+def run(args) -> None:
     """Train in two phases and write the run folder."""
     warnings.showwarning = lambda message, *_, **__: print(f"note: {message}")
     out = Path(args.out).expanduser()
@@ -107,18 +101,18 @@ def train(args) -> None:
         "phase2": phase2.history,
     }
     facts = _facts(args, data, counts, unfrozen, (phase1, phase2))
-    run = Run(f"{Path(args.source).name}: {args.base}, two phases", facts, results, blocks, trained, result)
+    shown = Run(f"{Path(args.source).name}: {args.base}, two phases", facts, results, blocks, trained, result)
     unfinished = out.with_name(f".unfinished-{os.getpid()}-{out.name}")
     unfinished.mkdir(parents=True)
     try:
         summary = dict(facts) | {"test accuracy": f"{result.accuracy:.3f}"}
         save(model, unfinished / "model.keras", data.class_names, summary=summary)
         (unfinished / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n")
-        (unfinished / "report.html").write_text(make_report(run, model, data), encoding="utf-8")
+        (unfinished / "report.html").write_text(make_report(shown, model, data), encoding="utf-8")
         if trained:
-            _save_figure(plot_history(*trained)[0].figure, unfinished / "history.png")
-        _save_figure(plot_confusion(result, data.class_names).figure, unfinished / "confusion.png")
-        _save_figure(plot_images(data, part="test", evaluation=result), unfinished / "predictions.png")
+            save_figure(plot_history(*trained)[0].figure, unfinished / "history.png")
+        save_figure(plot_confusion(result, data.class_names).figure, unfinished / "confusion.png")
+        save_figure(plot_images(data, part="test", evaluation=result), unfinished / "predictions.png")
         if out.exists():
             shutil.rmtree(out)
         unfinished.rename(out)
@@ -154,75 +148,5 @@ def _epochs(phase) -> str:
     return f"{count} epoch{'s' * (count != 1)}" + (f" from a learning rate of {rates[0]:.2g}" if rates else "")
 
 
-def predict(args) -> None:
-    """Name what is in each picture."""
-    saved = load(args.model)
-    files = _find_pictures(args.images)
-    rows = [(file, predict_image(saved, file, top=args.top)) for file in files]
-    if args.cam:
-        folder = Path(args.cam).expanduser()
-        folder.mkdir(parents=True, exist_ok=True)
-        for number, (file, guesses) in enumerate(rows, start=1):
-            heat = grad_cam(saved, file, guesses[0].class_name)
-            name = re.sub(r"[^\w.-]", "_", Path(file).stem)[:80]
-            figure = plot_heat(heat).figure
-            _save_figure(figure, folder / f"{number:03d}_{name}.png")
-    if args.json:
-        said = [{"file": str(file), "predictions": [guess._asdict() for guess in guesses]} for file, guesses in rows]
-        print(json.dumps(said, indent=2, ensure_ascii=False))
-    elif args.csv:
-        table = csv.writer(sys.stdout, lineterminator="\n")
-        names = range(1, 1 + len(rows[0][1]))
-        table.writerow(["file", *(f"{word}_{number}" for number in names for word in ("class", "probability"))])
-        for file, guesses in rows:
-            table.writerow([file, *(value for name, share in guesses for value in (name, f"{share:.6f}"))])
-    else:
-        width = max(len(printable(file)) for file in files)
-        for file, guesses in rows:
-            said = ", ".join(f"{printable(guess.class_name)} {guess.probability:.3f}" for guess in guesses)
-            print(f"{printable(file):{width}}  {said}")
-
-
-def inspect(args) -> None:
-    """Print what is in a model's file: classes, sizes, layers, and how it was trained."""
-    model, class_names = load(args.model)
-    blocks = list_blocks(model)
-    height, width = model.input_shape[1:3]
-    known = {
-        "file": f"{args.model}, {Path(args.model).expanduser().stat().st_size / 1e6:.1f} MB",
-        "takes": f"pictures of {height}×{width} pixels, three colours, 0 to 255",
-        "classes": f"{len(class_names)}: {', '.join(class_names)}",
-    }
-    for name, value in (known | (load_summary(args.model) or {"training": "nothing is noted in the file"})).items():
-        print(f"{printable(name):<20}{printable(value)}")
-    print(
-        f"\n{blocks.strip}\nF frozen, T trainable, · no parameters; a step in height is ten times as many\n\n{blocks}"
-    )
-    if args.picture:
-        _save_figure(plot_layers(blocks).figure, Path(args.picture).expanduser())
-
-
-def _find_pictures(paths: list[str]) -> list[str]:
-    """The files themselves, and of a folder the picture files in it."""
-    found = []
-    for path in paths:
-        folder = Path(path).expanduser()
-        inside = sorted(entry for entry in folder.iterdir() if is_picture(entry)) if folder.is_dir() else [path]
-        if not inside:
-            raise FileNotFoundError(f"There is no picture in the folder {path!r}.")
-        found += map(str, inside)
-    return found
-
-
-def printable(value) -> str:
-    """Text from outside, without what could steer the terminal."""
-    return "".join(letter if letter.isprintable() else "\ufffd" for letter in str(value))
-
-
 def _count(dataset) -> int:
     return sum(len(labels) for _, labels in dataset)
-
-
-def _save_figure(figure, path: Path) -> None:
-    figure.savefig(path, dpi=120)
-    plt.close(figure)
