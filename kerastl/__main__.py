@@ -5,6 +5,7 @@ import importlib
 import os
 import sys
 
+from kerastl.interrupts import stop_at_once
 from kerastl.quiet import quiet_stderr
 
 EXAMPLES = """examples:
@@ -65,7 +66,9 @@ def make_parser() -> argparse.ArgumentParser:
         "--backup", metavar="DIR", help="keep the state here after each epoch; if the program dies, run it again"
     )
     train.add_argument("--out", required=True, metavar="DIR", help="the run folder; must not exist yet")
-    train.add_argument("--overwrite", action="store_true", help="replace the run folder if it exists")
+    train.add_argument(
+        "--overwrite", action="store_true", help="replace an older run in that folder; never anything else"
+    )
 
     predict = commands.add_parser("predict", help="name what is in pictures")
     predict.add_argument("model", metavar="MODEL.keras", help="a file that train wrote")
@@ -83,18 +86,20 @@ def make_parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command. Returns 0, or 2 after an error that the user can mend."""
+    """Run one command.
+
+    Returns 0; 1 when a part could not be done; 2 after an error that the user can mend; 130 after Ctrl-C.
+    """
     args = make_parser().parse_args(arguments)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's lines about graphics cards that are not there
     os.environ.setdefault("MPLBACKEND", "Agg")
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # a terminal without × or ▁ shows a question mark instead
-    with quiet_stderr():
-        command = importlib.import_module(f"kerastl.commands.{args.command}")
-
     try:
-        command.run(args)
+        with stop_at_once(), quiet_stderr():
+            command = importlib.import_module(f"kerastl.commands.{args.command}")
+        return command.run(args) or 0
     except BrokenPipeError:  # who reads the output, such as `head`, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except (ValueError, TypeError, OSError) as error:

@@ -3,6 +3,9 @@
 import csv
 import io
 import json
+import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -10,6 +13,8 @@ from PIL import Image
 
 import kerastl as tl
 from kerastl.__main__ import main
+from kerastl.commands import train
+from kerastl.commands.run_folder import FILES, MARKER
 from kerastl.graph import find_base_model
 
 QUICK = ["--base", "MobileNet", "--alpha", "0.25", "--weights", "none", "--image-size", "32", "--epochs", "1"]
@@ -30,10 +35,10 @@ def trained(picture_folder, tmp_path_factory):
 def test_train_ends_well_and_leaves_one_complete_run_folder(trained):
     status, out, _ = trained
     assert status == 0
-    names = {entry.name for entry in out.iterdir()}
-    pictures = {"history.png", "confusion.png", "predictions.png"}
-    assert names == {"model.keras", "metrics.json", "report.html"} | pictures
-    assert all(entry.stat().st_size > 0 for entry in out.iterdir())
+    files = {entry.name: entry.stat().st_size for entry in out.iterdir()}
+    assert files.pop(MARKER) == 0
+    assert set(files) == set(FILES)
+    assert all(size > 0 for size in files.values())
     assert [entry.name for entry in out.parent.iterdir()] == ["run"]
 
 
@@ -175,31 +180,98 @@ def test_a_run_folder_that_exists_is_refused_and_kept(capsys, picture_folder, tm
     assert [entry.name for entry in tmp_path.iterdir()] == ["mine.txt"]
 
 
-def test_overwrite_replaces_the_run_folder(capsys, picture_folder, tmp_path):
+def test_overwrite_replaces_an_older_run(picture_folder, trained, tmp_path):
     out = tmp_path / "run"
-    out.mkdir()
-    (out / "old.txt").write_text("old")
+    shutil.copytree(trained[1], out)
+    old = (out / "model.keras").read_bytes()
     assert main(["train", str(picture_folder), *QUICK, "--out", str(out), "--overwrite"]) == 0
-    names = {entry.name for entry in out.iterdir()}
-    assert "model.keras" in names
-    assert "old.txt" not in names
+    assert {entry.name for entry in out.iterdir()} == {*FILES, MARKER}
+    assert (out / "model.keras").read_bytes() != old
     assert [entry.name for entry in tmp_path.iterdir()] == ["run"]
 
 
-def test_a_run_that_fails_leaves_the_old_folder_and_no_half_written_one(capsys, picture_folder, tmp_path, monkeypatch):
-    from kerastl.commands import train
-
+@pytest.mark.parametrize("error", [RuntimeError("no heat today"), KeyboardInterrupt()])
+def test_a_report_that_fails_costs_no_model(capsys, picture_folder, tmp_path, monkeypatch, error):
     def break_off(*_, **__):
-        raise OSError("disk full")
+        raise error
 
-    monkeypatch.setattr(train, "plot_confusion", break_off)
-    out = tmp_path / "run"
-    out.mkdir()
-    (out / "old.txt").write_text("old")
-    arguments = ["train", str(picture_folder), *QUICK, "--layers", "5", "--out", str(out), "--overwrite"]
-    assert_refused(capsys, arguments, "disk full")
-    assert [entry.name for entry in tmp_path.iterdir()] == ["run"]
-    assert [entry.name for entry in out.iterdir()] == ["old.txt"]
+    monkeypatch.setattr(train, "make_report", break_off)
+    status = main(["train", str(picture_folder), *QUICK, "--layers", "5", "--out", str(tmp_path / "run")])
+    said = capsys.readouterr()
+    left = {entry.name for entry in (tmp_path / "run").iterdir()} - {MARKER}
+    if isinstance(error, KeyboardInterrupt):
+        assert status == 130
+        assert left == {"model.keras", "metrics.json"}
+        assert "the model is kept: " in said.err
+        assert said.err.endswith("stopped\n")
+    else:
+        assert status == 1
+        assert left == {*FILES} - {"report.html"}
+        assert "error: report.html could not be made (no heat today); the model is in the run folder" in said.err
+    assert tl.load(tmp_path / "run" / "model.keras").class_names == ["blue", "green", "red"]
+
+
+PRESS = """
+import os, signal, sys
+import keras
+from kerastl import engine
+from kerastl.__main__ import main
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
+train_epoch, calls = engine._train_epoch, []
+
+def press(*arguments):
+    calls.append(arguments)
+    if len(calls) == {epoch}:
+        os.kill(os.getpid(), signal.SIGINT)
+    return train_epoch(*arguments)
+
+def press_again(*_):
+    os.kill(os.getpid(), signal.SIGINT)  # while the best weights are put back
+    return restore(*_)
+
+engine._train_epoch = press
+restore, engine.Best.restore = engine.Best.restore, press_again
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.parametrize(("epoch", "phase"), [(2, "phase1"), (5, "phase2")])
+def test_ctrl_c_pressed_twice_keeps_the_best_weights_so_far(picture_folder, tmp_path, epoch, phase):
+    arguments = ["train", str(picture_folder), *QUICK, "--epochs", "3", "--out", str(tmp_path / "run")]
+    program = [sys.executable, "-c", PRESS.format(epoch=epoch), *arguments]
+    done = subprocess.run(program, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 130, done.stderr
+    assert done.stderr.endswith("stopped\n")
+    assert "Traceback" not in done.stderr
+    metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
+    assert len(metrics[phase]["loss"]) == 1
+    assert tl.load(tmp_path / "run" / "model.keras").class_names == ["blue", "green", "red"]
+
+
+def test_ctrl_c_before_anything_was_learned_leaves_nothing(picture_folder, tmp_path, monkeypatch):
+    def press(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(train, "train_head", press)
+    assert main(["train", str(picture_folder), *QUICK, "--out", str(tmp_path / "run")]) == 130
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_ctrl_c_while_tensorflow_loads_is_one_line():
+    program = (
+        "import os, signal, sys\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "class Press:\n"
+        "    def find_spec(self, name, *_):\n"
+        "        if name == 'keras':\n"
+        "            os.kill(os.getpid(), signal.SIGINT)\n"
+        "sys.meta_path.insert(0, Press())\n"
+        "from kerastl.__main__ import main\n"
+        "sys.exit(main(['inspect', 'x.keras']))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "\nstopped\n")
 
 
 @pytest.mark.parametrize(
@@ -225,8 +297,9 @@ def test_an_impossible_option_is_refused_before_training(capsys, picture_folder,
 
 def test_wrong_sources_are_refused(capsys, tmp_path):
     run = ["--out", str(tmp_path / "run")]
+    (tmp_path / "empty").mkdir()
     assert_refused(capsys, ["train", str(tmp_path / "nowhere"), *QUICK, *run], "There is no folder")
-    assert_refused(capsys, ["train", str(tmp_path), *QUICK, *run], "has 0 class folders")
+    assert_refused(capsys, ["train", str(tmp_path / "empty"), *QUICK, *run], "has 0 class folders")
     assert_refused(capsys, ["train", "drawn_flower", *QUICK, *run], "Unknown images", "drawn_flowers")
     assert_refused(capsys, ["train", "mnist:9.9.9", *QUICK, *run], "mnist")
 

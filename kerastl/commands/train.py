@@ -1,69 +1,90 @@
 """`python -m kerastl train`: the ten lines of the workflow, with what they found printed."""
 
 import json
-import os
 import re
-import shutil
+import sys
 import time
 import warnings
 from pathlib import Path
+from typing import NamedTuple
 
 import keras
 
 import kerastl
-from kerastl.bases import BUNDLED_SETS, BUNDLED_WEIGHTS, find_base
+from kerastl.bases import BUNDLED_SETS, BUNDLED_WEIGHTS, bundled_folder, find_base
 from kerastl.blocks import list_blocks
 from kerastl.commands.common import printable, save_figure
-from kerastl.data import load_images
-from kerastl.evaluation import evaluate
-from kerastl.freezing import freeze, unfreeze_top
+from kerastl.commands.run_folder import RunFolder
+from kerastl.data import ImageData, load_images
+from kerastl.evaluation import Evaluation, evaluate
+from kerastl.freezing import Unfrozen, freeze, unfreeze_top
+from kerastl.interrupts import hold_ctrl_c
 from kerastl.model import build_model
 from kerastl.plots.history import plot_history
 from kerastl.plots.pictures import plot_images
 from kerastl.plots.scores import plot_confusion
 from kerastl.report import Run, make_report
 from kerastl.saving import save
+from kerastl.sources import PART_NAMES
 from kerastl.training import fine_tune, train_from_scratch, train_head
 
+TUNED = "fine-tuned"  # the stage whose model is saved
+ROOM_BESIDE_WEIGHTS = 5_000_000  # bytes: the layers' settings, the report, the pictures
 
-def run(args) -> None:
-    """Train in two phases and write the run folder."""
+
+def run(args) -> int:
+    """Train in two phases and write the run folder. Returns 0, or 1 when a picture or the report is missing there."""
     warnings.showwarning = lambda message, *_, **__: print(f"note: {message}")
-    out = Path(args.out).expanduser()
-    if out.exists() and not out.is_dir():
-        raise FileExistsError(f"{str(out)!r} is a file. Choose another --out.")
-    if out.exists() and not args.overwrite:
-        raise FileExistsError(f"{str(out)!r} exists already. Choose another --out, or replace it with --overwrite.")
-    layers = int(args.layers) if re.fullmatch(r"-?\d+", args.layers) else args.layers
-    weights = None if args.weights == "none" else args.weights
-    builder_arguments = {} if args.alpha is None else {"alpha": args.alpha}
-    size = args.image_size
-    if size is None:
-        size = BUNDLED_SETS.get(args.source) or find_base(args.base).image_size
+    apart_from = {"the pictures": _folder_of(args.source), "the backup": args.backup and Path(args.backup)}
+    with RunFolder(args.out, args.overwrite, apart_from) as folder:
+        task = _prepare(args)
+        folder.hold_room(4 * task.model.count_params() + ROOM_BESIDE_WEIGHTS)
+        record = Record()
+        try:
+            result = _two_phases(args, task, record)
+        finally:  # also after an error, or an impatient second Ctrl-C: what was learned until then is kept
+            if record.see(task.model):
+                with hold_ctrl_c():
+                    facts = _facts(args, task, record)
+                    folder.write_model(
+                        lambda path: save(
+                            task.model, path, task.data.class_names, summary=dict(facts) | record.accuracy
+                        )
+                    )
+                    _write_metrics(folder, args, task, record)
+        if args.scratch:
+            _from_scratch(args, task, record)
+            _write_metrics(folder, args, task, record)
+        print(f"\n{'':14}test accuracy   seconds")
+        for row in record.results:
+            print(f"{row['name']:<14}{row['test_accuracy']:>13.3f}{row['seconds']:>10.1f}")
+        failed = _write_pages(folder, args, task, record, facts, result)
+    print(f"\nrun folder  {folder.out}: {', '.join(sorted(file.name for file in folder.out.glob('[!.]*')))}")
+    for name, error in failed.items():
+        print(f"error: {name} could not be made ({error}); the model is in the run folder", file=sys.stderr)
+    return 1 if failed else 0
 
-    keras.utils.set_random_seed(args.seed)
-    data = load_images(args.source, image_size=size, batch_size=args.batch_size, seed=args.seed)
-    counts = {part: _count(getattr(data, part)) for part in ("train", "validation", "test")}
-    print(
-        f"images      {counts['train']:,} training, {counts['validation']:,} validation, {counts['test']:,} test; "
-        f"{size}×{size} pixels"
-    )
-    print(f"classes     {len(data.class_names)}: {printable(', '.join(data.class_names))}")
-    model = build_model(args.base, data, weights=weights, **builder_arguments)
-    unfreeze_top(model, layers)  # an impossible --layers shows now, not after phase 1
-    base = freeze(model)
-    blocks = [list_blocks(model)]
-    print(
-        f"base        {args.base}, weights {args.weights}: {len(base.layers)} layers, {base.count_params():,} "
-        f"parameters, all frozen; the head has {model.count_params() - base.count_params():,} parameters to train"
-    )
 
-    start = time.perf_counter()
-    results = []
+class Task(NamedTuple):
+    """What is trained on what."""
 
-    def record(name: str, since: float):
+    data: ImageData
+    counts: dict[str, int]  # images in each part
+    model: keras.Model
+    layers: int | str  # what to unfreeze for phase 2,
+    unfrozen: Unfrozen  # and what this comes to
+
+
+class Record:
+    """What came of the run so far."""
+
+    def __init__(self):
+        self.phases, self.results, self.blocks = [], [], []
+
+    def measure(self, name: str, model: keras.Model, data: ImageData, since: float) -> Evaluation:
+        """Note the test accuracy of a stage."""
         result = evaluate(model, data.test)
-        results.append(
+        self.results.append(
             {
                 "name": name,
                 "test_accuracy": result.accuracy,
@@ -73,70 +94,125 @@ def run(args) -> None:
         )
         return result
 
-    phase1 = train_head(model, data, epochs=args.epochs, backup_dir=args.backup)
-    record("head only", start)
-    unfrozen = unfreeze_top(model, layers)
-    blocks.append(list_blocks(model))
-    print(f"unfrozen    {unfrozen}")
-    phase2 = fine_tune(model, data, epochs=args.epochs, backup_dir=args.backup)
-    result = record("fine-tuned", start)
-    if args.scratch:
-        tuned, start = model, time.perf_counter()
-        bundled = BUNDLED_WEIGHTS.get(weights)
-        model = build_model(
-            args.base, data, weights=None, **(bundled.builder_arguments if bundled else builder_arguments)
-        )
-        train_from_scratch(model, data, epochs=2 * args.epochs)
-        record("from scratch", start)
-        model = tuned
+    def see(self, model: keras.Model) -> bool:
+        """Take up a phase that was broken off. Returns whether anything was learned at all."""
+        history = getattr(model, "history", None)
+        if history and history.epoch and history not in self.phases:
+            self.phases.append(history)
+        return any(phase.epoch for phase in self.phases)
 
-    trained = [phase for phase in (phase1, phase2) if phase.epoch]  # Ctrl-C may have ended one in its first epoch
+    @property
+    def accuracy(self) -> dict[str, str]:
+        """Of the model as it is saved; empty if it was not measured."""
+        tuned = [row for row in self.results if row["name"] == TUNED]
+        return {"test accuracy": f"{tuned[0]['test_accuracy']:.3f}"} if tuned else {}
+
+
+def _folder_of(source: str) -> Path | None:
+    """The folder that `load_images` reads; None for a TensorFlow Datasets name."""
+    folder = Path(source).expanduser()
+    if source in BUNDLED_SETS and not folder.is_dir():
+        return bundled_folder() / source
+    return folder if folder.exists() else None
+
+
+def _prepare(args) -> Task:
+    layers = int(args.layers) if re.fullmatch(r"-?\d+", args.layers) else args.layers
+    size = args.image_size
+    if size is None:
+        size = BUNDLED_SETS.get(args.source) or find_base(args.base).image_size
+    keras.utils.set_random_seed(args.seed)
+    data = load_images(args.source, image_size=size, batch_size=args.batch_size, seed=args.seed)
+    counts = {part: sum(len(labels) for _, labels in getattr(data, part)) for part in PART_NAMES}
+    print(
+        f"images      {counts['train']:,} training, {counts['validation']:,} validation, {counts['test']:,} test; "
+        f"{size}×{size} pixels"
+    )
+    print(f"classes     {len(data.class_names)}: {printable(', '.join(data.class_names))}")
+    model = build_model(args.base, data, weights=_weights(args), **_builder_arguments(args))
+    unfrozen = unfreeze_top(model, layers)  # an impossible --layers shows now, not after phase 1
+    base = freeze(model)
+    print(
+        f"base        {args.base}, weights {args.weights}: {len(base.layers)} layers, {base.count_params():,} "
+        f"parameters, all frozen; the head has {model.count_params() - base.count_params():,} parameters to train"
+    )
+    return Task(data, counts, model, layers, unfrozen)
+
+
+def _weights(args) -> str | None:
+    return None if args.weights == "none" else args.weights
+
+
+def _builder_arguments(args) -> dict:
+    return {} if args.alpha is None else {"alpha": args.alpha}
+
+
+def _two_phases(args, task: Task, record: Record) -> Evaluation:
+    start, model, data = time.perf_counter(), task.model, task.data
+    record.blocks.append(list_blocks(model))
+    record.phases.append(train_head(model, data, epochs=args.epochs, backup_dir=args.backup))
+    record.measure("head only", model, data, start)
+    unfreeze_top(model, task.layers)
+    record.blocks.append(list_blocks(model))
+    print(f"unfrozen    {task.unfrozen}")
+    record.phases.append(fine_tune(model, data, epochs=args.epochs, backup_dir=args.backup))
+    return record.measure(TUNED, model, data, start)
+
+
+def _from_scratch(args, task: Task, record: Record) -> None:
+    start, bundled = time.perf_counter(), BUNDLED_WEIGHTS.get(_weights(args))
+    arguments = bundled.builder_arguments if bundled else _builder_arguments(args)
+    model = build_model(args.base, task.data, weights=None, **arguments)
+    train_from_scratch(model, task.data, epochs=2 * args.epochs)
+    record.measure("from scratch", model, task.data, start)
+
+
+def _write_metrics(folder: RunFolder, args, task: Task, record: Record) -> None:
     metrics = {
         "arguments": vars(args),
-        "images": counts,
-        "class_names": data.class_names,
-        "unfrozen": unfrozen._asdict(),
-        "results": results,
-        "phase1": phase1.history,
-        "phase2": phase2.history,
+        "images": task.counts,
+        "class_names": task.data.class_names,
+        "unfrozen": task.unfrozen._asdict(),
+        "results": record.results,
+    } | {f"phase{number}": phase.history for number, phase in enumerate(record.phases, start=1)}
+    (folder.work / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n")
+
+
+def _write_pages(folder: RunFolder, args, task: Task, record: Record, facts, result: Evaluation) -> dict:
+    """The report and the pictures. Returns the errors of those that could not be made, by name."""
+    trained = [phase for phase in record.phases if phase.epoch]  # Ctrl-C may have ended one in its first epoch
+    title = f"{Path(args.source).name}: {args.base}, two phases"
+    shown = Run(title, facts, record.results, record.blocks, trained, result)
+    data, failed = task.data, {}
+    pages = {
+        "report.html": lambda path: path.write_text(make_report(shown, task.model, data), encoding="utf-8"),
+        "history.png": lambda path: trained and save_figure(plot_history(*trained)[0].figure, path),
+        "confusion.png": lambda path: save_figure(plot_confusion(result, data.class_names).figure, path),
+        "predictions.png": lambda path: save_figure(plot_images(data, part="test", evaluation=result), path),
     }
-    facts = _facts(args, data, counts, unfrozen, (phase1, phase2))
-    shown = Run(f"{Path(args.source).name}: {args.base}, two phases", facts, results, blocks, trained, result)
-    unfinished = out.with_name(f".unfinished-{os.getpid()}-{out.name}")
-    unfinished.mkdir(parents=True)
-    try:
-        summary = dict(facts) | {"test accuracy": f"{result.accuracy:.3f}"}
-        save(model, unfinished / "model.keras", data.class_names, summary=summary)
-        (unfinished / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n")
-        (unfinished / "report.html").write_text(make_report(shown, model, data), encoding="utf-8")
-        if trained:
-            save_figure(plot_history(*trained)[0].figure, unfinished / "history.png")
-        save_figure(plot_confusion(result, data.class_names).figure, unfinished / "confusion.png")
-        save_figure(plot_images(data, part="test", evaluation=result), unfinished / "predictions.png")
-        if out.exists():
-            shutil.rmtree(out)
-        unfinished.rename(out)
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
-
-    print(f"\n{'':14}test accuracy   seconds")
-    for row in results:
-        print(f"{row['name']:<14}{row['test_accuracy']:>13.3f}{row['seconds']:>10.1f}")
-    print(f"\nrun folder  {out}: {', '.join(sorted(entry.name for entry in out.iterdir()))}")
+    for name, write in pages.items():
+        try:
+            write(folder.work / name)
+        except Exception as error:  # whatever it is: the other pages, and above all the model, are worth more
+            (folder.work / name).unlink(missing_ok=True)
+            failed[name] = error
+    return failed
 
 
-def _facts(args, data, counts, unfrozen, phases) -> list[tuple[str, str]]:
+def _facts(args, task: Task, record: Record) -> list[tuple[str, str]]:
     """What was trained on what: for the report, and inside the model's file."""
-    size = "×".join(map(str, data.train.element_spec[0].shape[1:3]))
+    learned = ("the head", f"the head and {task.unfrozen}")
     return [
         ("pictures", args.source),
-        ("classes", f"{len(data.class_names)}: {', '.join(data.class_names)}"),
-        *((f"{part} pictures", f"{count:,}") for part, count in counts.items()),
-        ("pixels", size),
+        ("classes", f"{len(task.data.class_names)}: {', '.join(task.data.class_names)}"),
+        *((f"{part} pictures", f"{count:,}") for part, count in task.counts.items()),
+        ("pixels", "×".join(map(str, task.model.input_shape[1:3]))),
         ("base", args.base + ("" if args.alpha is None else f", alpha {args.alpha}")),
         ("weights", args.weights),
-        ("phase 1", f"the head, {_epochs(phases[0])}"),
-        ("phase 2", f"the head and {unfrozen}, {_epochs(phases[1])}"),
+        *(
+            (f"phase {number + 1}", f"{learned[number]}, {_epochs(phase)}")
+            for number, phase in enumerate(record.phases)
+        ),
         ("seed", str(args.seed)),
         ("versions", f"kerastl {kerastl.__version__}, Keras {keras.__version__}"),
     ]
@@ -146,7 +222,3 @@ def _epochs(phase) -> str:
     rates = phase.history.get("learning_rate")
     count = len(phase.epoch)
     return f"{count} epoch{'s' * (count != 1)}" + (f" from a learning rate of {rates[0]:.2g}" if rates else "")
-
-
-def _count(dataset) -> int:
-    return sum(len(labels) for _, labels in dataset)

@@ -1,0 +1,265 @@
+"""The folder of a run: claimed before training, filled beside its place, put there when it is whole."""
+
+import errno
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from kerastl.interrupts import hold_ctrl_c
+
+MODEL = "model.keras"
+FILES = (MODEL, "metrics.json", "report.html", "history.png", "confusion.png", "predictions.png")
+MARKER = ".kerastl-run"  # in each folder of a run, as the sign that it is one
+ROOM = "room"
+_NOT_OURS_NOR_YOURS = {".DS_Store", "Thumbs.db", "desktop.ini"}  # what systems put into any folder that is looked at
+
+
+class RunFolder:
+    """Where a run writes; use it in a `with` block.
+
+    On entering, everything that could make the end fail is looked at, and the place is claimed: a folder
+    `.unfinished-NAME` beside it, locked for as long as this process lives. What is written goes there, into `work`. On
+    leaving, that folder is put in its place if the model was written, whatever happened afterwards; else it is removed.
+    """
+
+    def __init__(self, out, overwrite: bool, apart_from: dict[str, Path | None]):
+        """Args: out, the place; overwrite, whether an older run there may be replaced; apart_from, folders of the user
+        by name, in which, around which and at which nothing may be written.
+        """
+        self.out = Path(out).expanduser()
+        self._overwrite, self._apart_from = overwrite, apart_from
+        self._lock, self._made = None, []
+
+    def __enter__(self) -> "RunFolder":
+        if self.out.is_symlink():
+            raise FileExistsError(f"{str(self.out)!r} is a symbolic link. Name the folder itself as --out.")
+        shown, self.out = str(self.out), self.out.resolve()
+        _check_apart(shown, self.out, self._apart_from)
+        self.work = self.out.with_name(f".unfinished-{self.out.name}")
+        self._check_place()
+        try:
+            self._claim()
+            self._check_place()  # another run may have ended since
+        except BaseException as error:
+            self._give_up()
+            if isinstance(error, OSError) and error.errno:
+                raise OSError(f"Cannot write {shown!r} ({error.strerror}). Choose another --out.") from error
+            raise
+        return self
+
+    def hold_room(self, size: int) -> None:
+        """Take `size` bytes on the disk now, so that they are there for the model at the end."""
+        block = os.urandom(2**20)  # what cannot be compressed: the room has to be real
+        try:
+            with open(self.work / ROOM, "wb") as file:
+                for start in range(0, size, len(block)):
+                    file.write(block[: size - start])
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise OSError(
+                f"There is no room for the model, {size / 1e6:.3g} MB, in {str(self.out.parent)!r} ({error.strerror}). "
+                "Choose another --out."
+            ) from error
+
+    def write_model(self, write: Callable[[Path], object]) -> None:
+        """Call `write` with the model's path; where that fails, with one elsewhere.
+
+        Raises:
+            OSError: it failed; says where the model is now.
+        """
+        (self.work / ROOM).unlink(missing_ok=True)
+        try:
+            write(self.work / MODEL)
+        except OSError as error:
+            (self.work / MODEL).unlink(missing_ok=True)
+            place = _first_that_works(lambda folder: write(folder / MODEL))
+            if place is None:
+                raise
+            raise OSError(
+                f"{str(self.out)!r} could not be written ({error}). The model is in {str(place)!r}."
+            ) from error
+
+    def __exit__(self, error, *_) -> None:
+        with hold_ctrl_c():
+            if (self.work / MODEL).is_file():
+                self._put_in_place()
+                if error:
+                    print(f"the model is kept: {self.out / MODEL}", file=sys.stderr)
+            else:
+                self._give_up()
+
+    def _check_place(self) -> None:
+        if not os.path.lexists(self.out):
+            return
+        if not self.out.is_dir():
+            raise FileExistsError(f"{str(self.out)!r} is a file. Choose another --out.")
+        if not self._overwrite:
+            raise FileExistsError(
+                f"{str(self.out)!r} exists already. Choose another --out, or replace an older run with --overwrite."
+            )
+        _check_run(self.out)
+
+    def _claim(self) -> None:
+        for folder in reversed([parent for parent in self.out.parents if not parent.exists()]):
+            folder.mkdir(exist_ok=True)
+            self._made.append(folder)
+        try:
+            self.work.mkdir()
+            new = True
+        except FileExistsError:
+            new = False
+            if self.work.is_symlink() or not (self.work / MARKER).is_file():
+                raise FileExistsError(
+                    f"{str(self.work)!r} is in the way, and no run of kerastl. Move it, or choose another --out."
+                ) from None
+        lock = open(self.work / MARKER, "a+", encoding="utf-8")  # noqa: SIM115 (open as long as the run lives)
+        if not (_lock(lock, unknown=new) and _is_still(lock, self.work / MARKER)):
+            lock.close()
+            raise FileExistsError(
+                f"Another run is writing {str(self.out)!r}. Choose another --out. (If that run died on another "
+                f"machine, delete {str(self.work)!r}.)"
+            )
+        self._lock = lock
+        if (self.work / MODEL).exists():  # a run was killed when it had only this left to do
+            kept = _free_name(self.out)
+            kept.mkdir()
+            (self.work / MODEL).rename(kept / MODEL)
+            print(f"note: a run that was killed had left its model; it is in {str(kept)!r} now")
+        for file in self.work.iterdir():
+            if file.name != MARKER:
+                file.unlink()
+
+    def _put_in_place(self) -> None:
+        (self.work / ROOM).unlink(missing_ok=True)
+        aside = self.out.with_name(f".replaced-{os.getpid()}-{self.out.name}")
+        try:
+            if os.name == "nt":  # Windows renames no folder with an open file in it
+                self._lock.close()
+            self._check_place()
+            if self.out.exists():
+                self.out.rename(aside)
+            try:
+                self.work.rename(self.out)
+            except OSError:
+                if aside.exists():
+                    aside.rename(self.out)
+                raise
+        except OSError as error:
+            place = self._put_elsewhere()
+            raise OSError(f"{str(self.out)!r} could not be written ({error}). The run is in {str(place)!r}.") from error
+        finally:
+            self._lock.close()
+        if aside.exists():
+            _remove(aside)
+
+    def _put_elsewhere(self) -> Path:
+        try:
+            place = _free_name(self.out)
+            self.work.rename(place)
+        except OSError:
+            place = (
+                _first_that_works(lambda folder: shutil.copytree(self.work, folder, dirs_exist_ok=True)) or self.work
+            )
+        return place
+
+    def _give_up(self) -> None:
+        if self._lock:
+            self._lock.close()
+            shutil.rmtree(self.work, ignore_errors=True)
+        for folder in reversed(self._made):
+            try:
+                folder.rmdir()
+            except OSError:  # something else is in there by now
+                break
+
+
+def _check_apart(shown: str, out: Path, others: dict[str, Path | None]) -> None:
+    for name, other in {"your home folder": Path(os.path.expanduser("~")), "the current folder": Path.cwd()}.items():
+        if _lies_in(other, out):
+            raise ValueError(f"--out {shown!r} is {name}, or holds it. Choose a new folder inside.")
+    for name, other in others.items():
+        if other is not None and (_lies_in(other, out) or _lies_in(out, other)):
+            raise ValueError(
+                f"--out {shown!r} is, holds or lies in {name} {str(other)!r}. Choose a folder apart from it."
+            )
+
+
+def _lies_in(path: Path, folder: Path) -> bool:
+    """Whether `path` is `folder` or lies in it, whatever links and letters the two are named with."""
+    path, folder = path.expanduser().resolve(), folder.expanduser().resolve()
+    return any(
+        place == folder or (place.exists() and folder.exists() and place.samefile(folder))
+        for place in (path, *path.parents)
+    )
+
+
+def _check_run(folder: Path) -> None:
+    """Raise FileExistsError unless all that is in a folder was written by a run."""
+    inside = {entry.name for entry in folder.iterdir()} - _NOT_OURS_NOR_YOURS
+    if not inside:
+        return
+    if os.path.ismount(folder) or MARKER not in inside:
+        raise FileExistsError(
+            f"{str(folder)!r} is no folder of a run, so --overwrite does not replace it. Choose another --out, or "
+            "delete the folder yourself."
+        )
+    others = sorted(name for name in inside if name not in (*FILES, MARKER) or not (folder / name).is_file())
+    if others:
+        raise FileExistsError(
+            f"{str(folder)!r} holds what no run wrote: {', '.join(others[:5])}{', …' if len(others) > 5 else ''}. "
+            "Move it away, or choose another --out."
+        )
+
+
+def _remove(folder: Path) -> None:
+    """Delete the folder of a run: the files that can be the run's, and then the folder, if nothing else is left."""
+    for name in (*FILES, MARKER, *_NOT_OURS_NOR_YOURS):
+        (folder / name).unlink(missing_ok=True)
+    folder.rmdir()
+
+
+def _free_name(out: Path) -> Path:
+    number = 2
+    while os.path.lexists(out.with_name(f"{out.name}-{number}")):
+        number += 1
+    return out.with_name(f"{out.name}-{number}")
+
+
+def _first_that_works(write: Callable[[Path], object]) -> Path | None:
+    """A new folder in which `write` succeeded: for temporary files, in the current folder, or at home."""
+    for parent in (tempfile.gettempdir(), Path.cwd(), os.path.expanduser("~")):
+        try:
+            folder = Path(tempfile.mkdtemp(prefix="kerastl-run-", dir=parent))
+        except OSError:
+            continue
+        try:
+            write(folder)
+            return folder
+        except OSError:
+            shutil.rmtree(folder, ignore_errors=True)
+    return None
+
+
+def _lock(file, unknown: bool) -> bool:
+    """Lock an open file until it is closed, or the process dies. `unknown`: the answer where no file can be locked."""
+    try:
+        if os.name == "nt":
+            import msvcrt
+
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+        else:
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        return unknown if error.errno in (errno.ENOSYS, errno.ENOTSUP, errno.EINVAL, errno.ENOLCK) else False
+    return True
+
+
+def _is_still(file, path: Path) -> bool:
+    """Whether an open file still has this name: another run may have renamed its folder in between."""
+    return path.exists() and os.path.samestat(os.fstat(file.fileno()), path.stat())
