@@ -249,6 +249,17 @@ def test_ctrl_c_pressed_twice_keeps_the_best_weights_so_far(picture_folder, tmp_
     assert tl.load(tmp_path / "run" / "model.keras").class_names == ["blue", "green", "red"]
 
 
+def test_ctrl_c_in_the_first_epoch_of_both_phases_still_ends_with_a_run_folder(picture_folder, tmp_path, monkeypatch):
+    from kerastl import engine
+
+    def press(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(engine, "_train_epoch", press)
+    assert main(["train", str(picture_folder), *QUICK, "--out", str(tmp_path / "run")]) == 0
+    assert {entry.name for entry in (tmp_path / "run").iterdir()} == {*FILES, MARKER} - {"history.png"}
+
+
 def test_ctrl_c_before_anything_was_learned_leaves_nothing(picture_folder, tmp_path, monkeypatch):
     def press(*_, **__):
         raise KeyboardInterrupt

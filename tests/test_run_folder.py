@@ -63,6 +63,16 @@ def test_a_run_that_failed_after_its_model_was_written_is_kept(tmp_path, capsys)
     assert f"the model is kept: {tmp_path / 'run' / MODEL}" in capsys.readouterr().err
 
 
+def test_a_run_that_was_broken_off_replaces_no_older_one(tmp_path, capsys):
+    write_run(tmp_path / "run", "old")
+    with pytest.raises(KeyError), RunFolder(tmp_path / "run", True, {}) as folder:
+        folder.write_model(lambda path: path.write_text("new"))
+        raise KeyError
+    assert (tmp_path / "run" / MODEL).read_text() == "old"
+    assert (tmp_path / "run-2" / MODEL).read_text() == "new"
+    assert f"the model is kept: {tmp_path / 'run-2' / MODEL}" in capsys.readouterr().err
+
+
 @pytest.fixture
 def home(tmp_path, monkeypatch):
     """A home folder with pictures in a project, and the current folder in it."""

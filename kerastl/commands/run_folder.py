@@ -22,21 +22,22 @@ class RunFolder:
 
     On entering, everything that could make the end fail is looked at, and the place is claimed: a folder
     `.unfinished-NAME` beside it, locked for as long as this process lives. What is written goes there, into `work`. On
-    leaving, that folder is put in its place if the model was written, whatever happened afterwards; else it is removed.
+    leaving, that folder is put in its place if the model was written, also when the run was broken off afterwards (but
+    then an older run stays, and the new one goes beside it); else it is removed.
     """
 
     def __init__(self, out, overwrite: bool, apart_from: dict[str, Path | None]):
         """Args: out, the place; overwrite, whether an older run there may be replaced; apart_from, folders of the user
         by name, in which, around which and at which nothing may be written.
         """
-        self.out = Path(out).expanduser()
+        self.out = Path(os.path.expanduser(out))
         self._overwrite, self._apart_from = overwrite, apart_from
         self._lock, self._made = None, []
 
     def __enter__(self) -> "RunFolder":
         if self.out.is_symlink():
             raise FileExistsError(f"{str(self.out)!r} is a symbolic link. Name the folder itself as --out.")
-        shown, self.out = str(self.out), self.out.resolve()
+        shown, self.out = str(self.out), _real(self.out)
         _check_apart(shown, self.out, self._apart_from)
         self.work = self.out.with_name(f".unfinished-{self.out.name}")
         self._check_place()
@@ -85,12 +86,14 @@ class RunFolder:
 
     def __exit__(self, error, *_) -> None:
         with hold_ctrl_c():
-            if (self.work / MODEL).is_file():
+            if not (self.work / MODEL).is_file():
+                self._give_up()
+            elif error and self.out.exists():  # what was broken off replaces no older run
+                print(f"the model is kept: {self._put_elsewhere() / MODEL}", file=sys.stderr)
+            else:
                 self._put_in_place()
                 if error:
                     print(f"the model is kept: {self.out / MODEL}", file=sys.stderr)
-            else:
-                self._give_up()
 
     def _check_place(self) -> None:
         if not os.path.lexists(self.out):
@@ -112,7 +115,7 @@ class RunFolder:
             new = True
         except FileExistsError:
             new = False
-            if self.work.is_symlink() or not (self.work / MARKER).is_file():
+            if self.work.is_symlink() or (any(self.work.iterdir()) and not (self.work / MARKER).is_file()):
                 raise FileExistsError(
                     f"{str(self.work)!r} is in the way, and no run of kerastl. Move it, or choose another --out."
                 ) from None
@@ -134,16 +137,13 @@ class RunFolder:
                 file.unlink()
 
     def _put_in_place(self) -> None:
-        (self.work / ROOM).unlink(missing_ok=True)
         aside = self.out.with_name(f".replaced-{os.getpid()}-{self.out.name}")
         try:
-            if os.name == "nt":  # Windows renames no folder with an open file in it
-                self._lock.close()
             self._check_place()
             if self.out.exists():
                 self.out.rename(aside)
             try:
-                self.work.rename(self.out)
+                self._rename(self.out)
             except OSError:
                 if aside.exists():
                     aside.rename(self.out)
@@ -151,20 +151,23 @@ class RunFolder:
         except OSError as error:
             place = self._put_elsewhere()
             raise OSError(f"{str(self.out)!r} could not be written ({error}). The run is in {str(place)!r}.") from error
-        finally:
-            self._lock.close()
         if aside.exists():
             _remove(aside)
 
     def _put_elsewhere(self) -> Path:
         try:
             place = _free_name(self.out)
-            self.work.rename(place)
+            self._rename(place)
         except OSError:
-            place = (
-                _first_that_works(lambda folder: shutil.copytree(self.work, folder, dirs_exist_ok=True)) or self.work
-            )
-        return place
+            place = _first_that_works(lambda folder: shutil.copytree(self.work, folder, dirs_exist_ok=True))
+        return place or self.work
+
+    def _rename(self, place: Path) -> None:
+        (self.work / ROOM).unlink(missing_ok=True)
+        if os.name == "nt":  # Windows renames no folder with an open file in it
+            self._lock.close()
+        self.work.rename(place)
+        self._lock.close()
 
     def _give_up(self) -> None:
         if self._lock:
@@ -190,11 +193,15 @@ def _check_apart(shown: str, out: Path, others: dict[str, Path | None]) -> None:
 
 def _lies_in(path: Path, folder: Path) -> bool:
     """Whether `path` is `folder` or lies in it, whatever links and letters the two are named with."""
-    path, folder = path.expanduser().resolve(), folder.expanduser().resolve()
+    path, folder = _real(path), _real(folder)
     return any(
         place == folder or (place.exists() and folder.exists() and place.samefile(folder))
         for place in (path, *path.parents)
     )
+
+
+def _real(path: Path) -> Path:
+    return Path(os.path.realpath(os.path.expanduser(path)))  # unlike `resolve`, holds for links that go in circles
 
 
 def _check_run(folder: Path) -> None:

@@ -35,7 +35,7 @@ ROOM_BESIDE_WEIGHTS = 5_000_000  # bytes: the layers' settings, the report, the 
 def run(args) -> int:
     """Train in two phases and write the run folder. Returns 0, or 1 when a picture or the report is missing there."""
     warnings.showwarning = lambda message, *_, **__: print(f"note: {message}")
-    apart_from = {"the pictures": _folder_of(args.source), "the backup": args.backup and Path(args.backup)}
+    apart_from = {"the pictures": _folder_of(args.source), "the backup": Path(args.backup) if args.backup else None}
     with RunFolder(args.out, args.overwrite, apart_from) as folder:
         task = _prepare(args)
         folder.hold_room(4 * task.model.count_params() + ROOM_BESIDE_WEIGHTS)
@@ -43,22 +43,16 @@ def run(args) -> int:
         try:
             result = _two_phases(args, task, record)
         finally:  # also after an error, or an impatient second Ctrl-C: what was learned until then is kept
-            if record.see(task.model):
-                with hold_ctrl_c():
-                    facts = _facts(args, task, record)
-                    folder.write_model(
-                        lambda path: save(
-                            task.model, path, task.data.class_names, summary=dict(facts) | record.accuracy
-                        )
-                    )
-                    _write_metrics(folder, args, task, record)
+            record.take_up(task.model)
+            if record.phases:
+                _keep(folder, args, task, record)
         if args.scratch:
             _from_scratch(args, task, record)
             _write_metrics(folder, args, task, record)
         print(f"\n{'':14}test accuracy   seconds")
         for row in record.results:
             print(f"{row['name']:<14}{row['test_accuracy']:>13.3f}{row['seconds']:>10.1f}")
-        failed = _write_pages(folder, args, task, record, facts, result)
+        failed = _write_pages(folder, args, task, record, result)
     print(f"\nrun folder  {folder.out}: {', '.join(sorted(file.name for file in folder.out.glob('[!.]*')))}")
     for name, error in failed.items():
         print(f"error: {name} could not be made ({error}); the model is in the run folder", file=sys.stderr)
@@ -94,12 +88,11 @@ class Record:
         )
         return result
 
-    def see(self, model: keras.Model) -> bool:
-        """Take up a phase that was broken off. Returns whether anything was learned at all."""
+    def take_up(self, model: keras.Model) -> None:
+        """Note a phase that was broken off, if it finished an epoch."""
         history = getattr(model, "history", None)
         if history and history.epoch and history not in self.phases:
             self.phases.append(history)
-        return any(phase.epoch for phase in self.phases)
 
     @property
     def accuracy(self) -> dict[str, str]:
@@ -167,6 +160,13 @@ def _from_scratch(args, task: Task, record: Record) -> None:
     record.measure("from scratch", model, task.data, start)
 
 
+def _keep(folder: RunFolder, args, task: Task, record: Record) -> None:
+    summary = dict(_facts(args, task, record)) | record.accuracy
+    with hold_ctrl_c():
+        folder.write_model(lambda path: save(task.model, path, task.data.class_names, summary=summary))
+        _write_metrics(folder, args, task, record)
+
+
 def _write_metrics(folder: RunFolder, args, task: Task, record: Record) -> None:
     metrics = {
         "arguments": vars(args),
@@ -178,11 +178,11 @@ def _write_metrics(folder: RunFolder, args, task: Task, record: Record) -> None:
     (folder.work / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n")
 
 
-def _write_pages(folder: RunFolder, args, task: Task, record: Record, facts, result: Evaluation) -> dict:
+def _write_pages(folder: RunFolder, args, task: Task, record: Record, result: Evaluation) -> dict:
     """The report and the pictures. Returns the errors of those that could not be made, by name."""
     trained = [phase for phase in record.phases if phase.epoch]  # Ctrl-C may have ended one in its first epoch
     title = f"{Path(args.source).name}: {args.base}, two phases"
-    shown = Run(title, facts, record.results, record.blocks, trained, result)
+    shown = Run(title, _facts(args, task, record), record.results, record.blocks, trained, result)
     data, failed = task.data, {}
     pages = {
         "report.html": lambda path: path.write_text(make_report(shown, task.model, data), encoding="utf-8"),
