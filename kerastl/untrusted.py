@@ -24,7 +24,7 @@ _MOST_BYTES = {
     CLASS_NAMES: 1_000_000,
     SUMMARY: 1_000_000,
 }
-_MOST_EXPANSION = 4  # Keras packs weights without compression; compressed, they hardly become smaller
+_MOST_EXPANSION = 20  # Keras does not compress weights; who packs them anew gains little
 
 
 def read_members(path: Path, *names: str) -> dict[str, bytes]:
@@ -49,8 +49,10 @@ def _check_members(path: Path, members: list[zipfile.ZipInfo]) -> None:
     names = [member.filename for member in members]
     for member in members:
         name, packed = member.filename, member.compress_size
-        if name not in _MOST_BYTES or names.count(name) > 1:
-            raise ValueError(f"{str(path)!r} holds {name[:80]!r}, which `kerastl.save` does not write, or not twice.")
+        if name not in _MOST_BYTES:
+            raise ValueError(f"{str(path)!r} holds {name[:80]!r}, which `kerastl.save` does not write.")
+        if names.count(name) > 1:
+            raise ValueError(f"{str(path)!r} holds {name!r} twice.")
         if member.file_size > _MOST_BYTES[name]:
             raise ValueError(f"{name!r} in {str(path)!r} is larger than {_MOST_BYTES[name]:,} bytes: not one of ours.")
         if name == WEIGHTS and member.file_size > _MOST_EXPANSION * packed:

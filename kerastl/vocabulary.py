@@ -3,7 +3,7 @@
 # Keras's own safe mode has let code through again and again. Here nothing is searched for evil: a name stands in this
 # table or is refused. What is in it computes with numbers: it reads no file, takes no function, and imports nothing.
 # tests/test_vocabulary.py shows that it suffices for every base.
-_NAMES = {
+_CLASS_NAMES = {
     "keras": "Sequential DTypePolicy",
     "keras.src.models.functional": "Functional",
     "keras.layers": """
@@ -46,16 +46,14 @@ _NAMES = {
         SparseTopKCategoricalAccuracy TopKCategoricalAccuracy
     """,
 }
-_FUNCTIONS = """
+_FUNCTION_NAMES = """
     binary_accuracy binary_crossentropy categorical_accuracy categorical_crossentropy elu gelu hard_sigmoid hard_silu
     leaky_relu linear relu relu6 sigmoid silu softmax sparse_categorical_accuracy sparse_categorical_crossentropy
     sparse_top_k_categorical_accuracy tanh top_k_categorical_accuracy
 """
-_ALLOWED = {module: frozenset(names.split()) for module, names in _NAMES.items()}
-_ALLOWED |= dict.fromkeys(
-    ("builtins function", "keras.activations function", "keras.losses function", "keras.metrics function"),
-    frozenset(_FUNCTIONS.split()),
-)
+_CLASSES = {module: frozenset(names.split()) for module, names in _CLASS_NAMES.items()}
+_FUNCTIONS = frozenset(_FUNCTION_NAMES.split())
+_FUNCTION_MODULES = frozenset({"builtins", "keras.activations", "keras.losses", "keras.metrics"})  # where Keras looks
 _VALUES = frozenset({"__ellipsis__", "__keras_tensor__", "__numpy__", "__slice__", "__tensor__"})
 _ARRAYS = frozenset({"__numpy__", "__tensor__"})
 _NUMBERS = frozenset({"bool", "uint8", "int32", "int64", "float16", "bfloat16", "float32", "float64"})
@@ -81,16 +79,16 @@ def check_config(config) -> None:
 
 
 def _check_name(named: dict) -> None:
-    module, name, registered = (named.get(key) for key in ("module", "class_name", "registered_name"))
-    inner = named.get("config")
-    if name == "function":
-        module, name = f"{module} function", inner
+    module, name, registered, inner = (named.get(k) for k in ("module", "class_name", "registered_name", "config"))
+    kind, name = ("function", inner) if name == "function" else ("class", name)
+    known = False
     if isinstance(name, str) and isinstance(module, str | None) and registered in (None, name, "function"):
-        if module is None and name in _VALUES:
+        if kind == "function":
+            known = module in _FUNCTION_MODULES and name in _FUNCTIONS
+        elif module is None and name in _VALUES:
             known = name not in _ARRAYS or (isinstance(inner, dict) and str(inner.get("dtype")) in _NUMBERS)
         else:
-            known = name in _ALLOWED.get(module, ())
-        if known and "spec_name" not in named:
-            return
-    also = f", registered as {registered!r}," if registered else ""
-    raise ValueError(f"names {name!r} of {module!r}{also} which is no part of a model for pictures")
+            known = name in _CLASSES.get(module, ())
+    if not known or "spec_name" in named:
+        said = f"{module}.{name}" + (f" ({registered})" if registered else "")
+        raise ValueError(f"names the {kind} {said[:100]!r}, which no model for pictures needs")
