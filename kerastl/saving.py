@@ -63,8 +63,11 @@ def save(model: keras.Model, path, class_names: Sequence[str], *, summary: dict 
 
 
 def load(path) -> SavedModel:
-    """Load a file that `save` wrote. It may come from anybody: what its config names has to stand in a table of layers
-    that only compute, its weights have to lie in it, and only then Keras reads it, in its safe mode.
+    """Load a file that `save` wrote, or say in one line what is wrong with it.
+
+    The file may come from anybody. Before Keras reads it, its archive, the names in its config and its weights are
+    looked at: it may name only layers that compute (kerastl/vocabulary.py), and hold only numbers. So nothing in it is
+    run as code, and no other file is read. (A mistake in the HDF5 library itself could not be seen.)
 
     Returns:
         `SavedModel(model, class_names)`. What was frozen is still frozen. The model is not compiled.

@@ -115,7 +115,8 @@ def _survey(weights: bytes) -> tuple[int, str]:
 def _count_weights(config: dict) -> int:
     """How many weights the model of a config has; none of them is made.
 
-    In a thread of its own, since Keras keeps, for each thread, a list of the weights that it has yet to make.
+    In a thread of its own, since Keras keeps, for each thread, a list of the weights that it has yet to make: these
+    never shall be.
     """
 
     def count() -> int:
@@ -130,7 +131,8 @@ def _count_weights(config: dict) -> int:
 def faults_of(path: Path, fault: str, advice: str = "") -> Iterator[None]:
     """Around a call of a library that reads a file: whatever the library raises becomes one line with the file's name.
 
-    A damaged file can make it raise anything. Nothing of ours belongs inside: our own mistakes shall be seen as such.
+    A damaged file can make it raise anything. Nothing else of ours stands inside, and the cause is kept: our own
+    mistakes shall be seen as such.
     """
     try:
         yield
