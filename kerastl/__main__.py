@@ -83,7 +83,7 @@ def make_parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command. Returns 0, or 2 after an error that the user can mend."""
+    """Run one command. Returns 0; 1 when a part of it failed; 2 after an error that the user can mend."""
     args = make_parser().parse_args(arguments)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's lines about graphics cards that are not there
     os.environ.setdefault("MPLBACKEND", "Agg")
@@ -94,16 +94,16 @@ def main(arguments: list[str] | None = None) -> int:
         command = importlib.import_module(f"kerastl.commands.{args.command}")
 
     try:
-        command.run(args)
+        return command.run(args) or 0
     except BrokenPipeError:  # who reads the output, such as `head`, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except (ValueError, TypeError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("\nstopped", file=sys.stderr)
         return 130
-    return 0
 
 
 if __name__ == "__main__":

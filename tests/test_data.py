@@ -12,8 +12,9 @@ import urllib3
 from PIL import Image
 
 import kerastl as tl
-from kerastl.data import as_arrays, check_pixels, few_of_each, make_dataset
-from kerastl.sources import read_image
+from kerastl.checks import check_pixels
+from kerastl.data import as_arrays, few_of_each, make_dataset
+from kerastl.reading import read_image
 
 
 def images_of(dataset) -> np.ndarray:
