@@ -97,7 +97,11 @@ def test_predict_prints_csv_that_a_program_can_read(trained, picture_folder, cap
     odd.write_bytes((picture_folder / "red" / "01.png").read_bytes())
     assert main(["predict", str(trained[1] / "model.keras"), str(odd), "--csv"]) == 0
     header, row = csv.reader(io.StringIO(capsys.readouterr().out))
-    assert header == ["file", "class_1", "probability_1", "class_2", "probability_2", "class_3", "probability_3"]
+    assert header == [
+        "file",
+        *(f"{word}_{number}" for number in (1, 2, 3) for word in ("class", "probability")),
+        "error",
+    ]
     assert row[0] == str(odd)
     assert sum(map(float, row[2::2])) == pytest.approx(1, abs=1e-5)
 
