@@ -21,7 +21,15 @@ OTHER_ENDINGS = (
 
 
 class UnreadableError(ValueError):
-    """A file that is no picture, a damaged one, or one whose pixels cannot be known."""
+    """A file that is no picture, a damaged one, or one that is refused."""
+
+
+class RefusedError(ValueError):
+    """A picture that could be decoded, but takes too much memory, or whose colours cannot be known."""
+
+    def __init__(self, reason: str, expected: str = "8 bits a colour: convert it with the program that made it"):
+        super().__init__(f"{reason}. Expected {expected}.")
+        self.reason, self.expected = reason, expected
 
 
 def find_pictures(folder: Path) -> list[Path]:
@@ -47,6 +55,7 @@ def read_image(path, image_size: tuple[int, int]) -> np.ndarray:
     from PIL import Image, ImageOps
 
     name = os.fspath(path)
+    expected = "a whole JPEG, PNG, GIF, BMP, TIFF or WebP file, or another that Pillow can read"
     _here.file = name
     try:
         with (
@@ -61,16 +70,13 @@ def read_image(path, image_size: tuple[int, int]) -> np.ndarray:
         raise FileNotFoundError(f"There is no file {name!r}.") from None
     except Image.UnidentifiedImageError:
         reason = "it is of no kind that Pillow knows"
-    except UnreadableError as error:
-        raise UnreadableError(f"Cannot read {name!r} as an image ({error}") from None
+    except RefusedError as error:
+        reason, expected = error.reason, error.expected
     except Exception as error:  # on damaged files Pillow's many readers raise whatever they meet
         reason = f"{error or type(error).__name__}"
     finally:
         _here.file = None
-    raise UnreadableError(
-        f"Cannot read {name!r} as an image ({reason}). Expected a whole JPEG, PNG, GIF, BMP, TIFF or WebP file, or "
-        "another that Pillow can read."
-    )
+    raise UnreadableError(f"Cannot read {name!r} as an image ({reason}). Expected {expected}.")
 
 
 def resize(image, size: tuple[int, int], layout: str = "") -> np.ndarray:
@@ -86,7 +92,7 @@ def _in_colour(image, layout: str):
     from PIL import Image
 
     if image.mode == "F":
-        raise _refusal("it holds floating-point numbers, and nothing says which of them is white")
+        raise RefusedError("it holds floating-point numbers, and nothing says which of them is white")
     if image.mode.startswith("I"):
         return _grey_of_16_bits(image, layout)
     if "16" in layout:  # Pillow has kept the upper half of each number
@@ -104,7 +110,7 @@ def _grey_of_16_bits(image, layout: str):
     from PIL import Image
 
     if image.mode == "I" and layout != "I;16B" and image.format != "PPM":
-        raise _refusal("it holds numbers of 32 bits or with a sign, and nothing says which of them is white")
+        raise RefusedError("it holds numbers of 32 bits or with a sign, and nothing says which of them is white")
     numbers = np.asarray(image)
     _check_range(numbers.max(), 65535)
     grey = (numbers // 256).astype(np.uint8)
@@ -117,11 +123,9 @@ def _grey_of_16_bits(image, layout: str):
 
 def _check_range(highest: int, most: int) -> None:
     if highest < most / 4:
-        raise _refusal("of its 16 bits a colour the upper two are empty: fewer bits stored in 16, or all but black?")
-
-
-def _refusal(reason: str) -> UnreadableError:
-    return UnreadableError(f"{reason}). Expected 8 bits a colour: convert it with the program that made it.")
+        raise RefusedError(
+            "of its 16 bits a colour the upper two are empty: fewer bits stored in 16, or all but black?"
+        )
 
 
 def _layout(image) -> str:
@@ -151,10 +155,10 @@ def _pixels_to_decode(image, wanted: int) -> int:
     # a progressive JPEG is in memory as a whole before it shrinks
     pixels = width * height if image.info.get("progressive") else image.width * image.height
     if pixels > MOST_PIXELS or width * height > MOST_JPEG_PIXELS:
-        raise UnreadableError(
-            f"it has {width:,}×{height:,} pixels, too many for the memory of a usual computer). Expected at most "
-            f"{MOST_PIXELS / 1e6:.0f} million, in an ordinary JPEG {MOST_JPEG_PIXELS / 1e6:.0f} million. Make it "
-            "smaller, or save it as JPEG."
+        raise RefusedError(
+            f"it has {width:,}×{height:,} pixels, too many for the memory of a usual computer",
+            f"at most {MOST_PIXELS / 1e6:.0f} million, in an ordinary JPEG {MOST_JPEG_PIXELS / 1e6:.0f} million. Make "
+            "it smaller, or save it as JPEG",
         )
     return pixels
 

@@ -32,8 +32,8 @@ def with_bytes(image: Image.Image, kind: str, **options) -> bytes:
 
 
 def palette_with_holes() -> Image.Image:
-    image = Image.fromarray(RAMP).convert("P")
-    image.info["transparency"] = 0  # black is see-through
+    image = Image.fromarray(np.where(RAMP > 127, RAMP, 0).astype(np.uint8)).convert("P")
+    image.info["transparency"] = 0  # black, the left half, is see-through
     return image
 
 
@@ -52,7 +52,7 @@ PICTURES = {  # mode: (a picture in it, what it shows)
     "LA": (GREY.convert("LA"), RAMP),
     "LA, see-through": (alpha_ramp("LA"), 255 - RAMP),
     "P": (GREY.convert("P"), RAMP),
-    "P, see-through": (palette_with_holes(), np.where(RAMP == 0, 255, RAMP)),
+    "P, see-through": (palette_with_holes(), np.where(RAMP > 127, RAMP, 255)),
     "PA": (GREY.convert("P").convert("PA"), RAMP),
     "RGB": (COLOUR, COLOURS),
     "RGBA": (COLOUR.convert("RGBA"), COLOURS),
@@ -70,6 +70,7 @@ REFUSED = {("I", "TIFF"): "32 bits", ("F", "TIFF"): "floating-point"}
 LOST = {  # what Pillow throws away when it writes these, so that no reader can know it
     **dict.fromkeys(("I;16", "I;16B", "I", "F"), ("WEBP", "GIF")),
     **dict.fromkeys(("LA, see-through", "RGBA, see-through"), ("BMP", "GIF", "JPEG")),
+    "P, see-through": ("TIFF", "BMP"),
 }
 
 
