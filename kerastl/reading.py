@@ -13,6 +13,8 @@ import numpy as np
 MOST_PIXELS = 100_000_000
 MOST_JPEG_PIXELS = 250_000_000  # a JPEG is decoded at down to an eighth of its height and width
 
+PROGRAMS = ("EPS", "WMF", "EMF")  # Pillow hands these to Ghostscript, or to Windows: nobody's file shall run anything
+
 # What lies beside pictures and is none. Any other file is looked into.
 OTHER_ENDINGS = (
     *(".txt", ".md", ".html", ".pdf", ".log"),
@@ -144,9 +146,12 @@ def _open(file):
     with _opening:
         kept, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
         try:
-            return Image.open(file)
+            image = Image.open(file)
         finally:
             Image.MAX_IMAGE_PIXELS = kept
+    if image.format in PROGRAMS:
+        raise RefusedError(f"{image.format} is a drawing that another program would have to run", "a picture of pixels")
+    return image
 
 
 def _pixels_to_decode(image, wanted: int) -> int:

@@ -307,3 +307,11 @@ def test_a_remark_of_pillow_is_said_with_the_name_of_the_file(picture_folder, tm
         warnings.simplefilter("always")
         tl.load_images(picture_folder, image_size=8)
     assert [str(other.message) for other in others if "remark" in str(other.message)] == []
+
+
+def test_a_drawing_that_another_program_would_run_is_refused(tmp_path, monkeypatch):
+    Image.new("RGB", (40, 40), "red").save(tmp_path / "drawing.eps")
+    (tmp_path / "drawing.eps").rename(tmp_path / "drawing.jpg")
+    monkeypatch.setenv("PATH", "")  # also where Ghostscript is not installed, it shall not be looked for
+    with pytest.raises(ValueError, match=r"EPS is a drawing that another program would have to run"):
+        read_image(tmp_path / "drawing.jpg", (32, 32))
