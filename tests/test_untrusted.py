@@ -11,6 +11,7 @@ import h5py
 import keras
 import numpy as np
 import pytest
+from PIL import Image
 
 import kerastl as tl
 from hostile import ATTACKS, attacked, rewrite
@@ -359,7 +360,8 @@ def test_a_damaged_file_ends_the_command_with_one_line_and_status_2(saved, tmp_p
     file, whole = tmp_path / "m.keras", saved.read_bytes()
     place = whole.index(b"model.weights.h5") + 3000
     file.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
-    for arguments in (["inspect", str(file)], ["predict", str(file), "photo.jpg"]):
+    Image.new("RGB", (32, 32)).save(tmp_path / "photo.jpg")
+    for arguments in (["inspect", str(file)], ["predict", str(file), str(tmp_path / "photo.jpg")]):
         assert main(arguments) == 2
         out, err = capsys.readouterr()
         assert out == ""
