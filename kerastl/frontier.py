@@ -87,7 +87,9 @@ def split_model(model: keras.Model) -> Split:
     stop, tensors = _cheapest_place(nodes, _usual_start(base, nodes))
     if 0 < stop < depth:  # the place where to remember is on the way to the frontier
         below = keras.Model(base.inputs[0], tensors, name="below")
-        above = keras.Model(single(tensors), single(frontier), name="above")
+        known = {id(tensor) for tensor in tensors}  # Keras finds no way from an input to itself
+        ends = [keras.layers.Identity()(tensor) if id(tensor) in known else tensor for tensor in frontier]
+        above = keras.Model(single(tensors), single(ends), name="above")
         above = _join(tensors, above, after, "above") if after else above
     recall = Recall(model, front, below, above) if depth else None
     return Split(front, lower, upper, depth, recall, augmented)
