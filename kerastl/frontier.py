@@ -63,11 +63,17 @@ def split_model(model: keras.Model) -> Split:
         `Split(front, lower, upper, depth, recall, augmented)`.
 
     Raises:
-        ValueError: what follows the base is not a plain chain.
+        ValueError: what follows the base is not a plain chain; a layer in front of the base has weights to train.
     """
     calls = find_calls(model)
     base, scaled_image, features = calls.base, calls.call.input_tensors[0], calls.call.outputs[0]
     front = keras.Model(model.inputs[0], scaled_image, name="front")
+    if front.trainable_weights:
+        names = [node.operation.name for node in calls.before if has_trainable_weights(node.operation)]
+        raise ValueError(
+            f"The layer {names[0]!r} in front of the base has weights to train, but training here begins above what is "
+            f"frozen. Set `model.get_layer({names[0]!r}).trainable = False`, or train with Keras's own `fit`."
+        )
 
     nodes = run_order(base)
     first = next((number for number, node in enumerate(nodes) if has_trainable_weights(node.operation)), len(nodes))
