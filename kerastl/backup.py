@@ -2,6 +2,8 @@
 
 import json
 import os
+import secrets
+import warnings
 import zipfile
 from pathlib import Path
 
@@ -9,6 +11,8 @@ import keras
 import numpy as np
 
 from kerastl.frontier import Split
+from kerastl.identity import DIGEST, START
+from kerastl.interrupts import hold_ctrl_c
 from kerastl.recall import digest_weights
 
 
@@ -38,40 +42,79 @@ class Backup:
     pass is kept, too, so that augmented views come out the same.
     """
 
-    def __init__(self, folder, phase: str, split: Split, run: dict):
+    def __init__(self, folder, phase: str, split: Split, run: dict[str, str]):
         """Open the backup of this phase in `folder`, or begin one. Chance is put back to where the phase began.
 
         Args:
             folder: made if it is not there.
             phase: names the file.
             split: the model's parts; their variables are what is kept.
-            run: what has to agree for the run to go on: texts by name, as `describe_run` gives them.
+            run: what has to agree for the run to go on, as `describe_run` gives it; see `agree`.
 
         Raises:
             ValueError: the file is no backup, or that of another run; the differences are named.
+            OSError: nothing can be written there.
         """
+        if not os.fspath(folder):
+            raise ValueError("Received backup_dir=''. Expected the name of a folder.")
         self.file = Path(folder).expanduser() / f"{phase.replace(' ', '_')}.npz"
-        self._split = split
-        self.record = {"run": run, "epoch": [], "finished": False}
+        self._split, self._warned = split, False
+        self.record = {"run": {}, "epoch": [], "finished": False}
         self._arrays = self._groups(start=self._chance())
-        if self.file.exists():
-            self._open(run)
+        self._opened = os.path.lexists(self.file)
+        if self._opened:
+            self.record, self._arrays = self._read()
+        self.agree(run)
+        if self._opened:
             self._set_chance("start")
+        if not self.record["finished"]:
+            self._try_to_write()
 
+    def agree(self, run: dict[str, str]) -> None:
+        """Add texts by name to what identifies the run; raise ValueError if they are not those in an opened backup."""
+        if not self._opened:
+            self.record["run"] |= run
+            return
+        found = self.record["run"]
+        differing = [name for name in run if found.get(name) != run[name]]
+        if differing and not (differing == [START] and run[START] in self._left_behind()):
+            said = "; ".join(
+                f"the {name} are others"
+                if run[name].startswith(DIGEST)
+                else f"{name}: {found.get(name, 'unknown')!r} there, {run[name]!r} here"
+                for name in differing
+            )
+            raise ValueError(
+                f"The backup {str(self.file)!r} belongs to another run ({said}). Use another backup_dir, or delete the "
+                "file to begin anew."
+            )
+
+    @hold_ctrl_c()
     def save(self, history: keras.callbacks.History, optimizer, best: Best, passes: int, finished: bool = False):
-        """Write the state as it is now, whole or not at all; `passes`: how often the training data were begun."""
+        """Write the state as it is now, whole or not at all; `passes`: how often the training data were begun.
+
+        Where that fails, what was written before stays, and a warning says so once: training is not to be lost.
+        """
         self.record |= {"history": history.history, "epoch": history.epoch, "passes": passes, "finished": finished}
         self.record |= {"best epoch": best.epoch, "best loss": best.loss}
         kept = {name: array for name, array in self._arrays.items() if name.startswith("start/")}
         self._arrays = kept | self._groups(
             now=self._chance(), upper=self._split.upper.variables, optimizer=optimizer.variables, best=best.weights
         )
-        self.file.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = self.file.with_suffix(".part")
-        with open(unfinished, "wb") as file:
-            np.savez(file, record=json.dumps(self.record), **self._arrays)
-        os.replace(unfinished, self.file)
+        try:
+            if os.path.lexists(self.file) and self._read(arrays=False)[0]["run"] != self.record["run"]:
+                raise ValueError("another run writes its own there")
+            self._write(lambda file: np.savez(file, record=json.dumps(self.record), **self._arrays))
+        except (OSError, ValueError) as error:
+            if not self._warned:
+                warnings.warn(
+                    f"The backup of epoch {len(history.epoch)} could not be written into {str(self.file)!r} ({error}). "
+                    "Training goes on, and each epoch tries again.",
+                    stacklevel=2,
+                )
+            self._warned = True
 
+    @hold_ctrl_c()
     def restore(self, history: keras.callbacks.History, optimizer, best: Best) -> None:
         """Put everything back as it was saved."""
         optimizer.build(self._split.upper.trainable_variables)
@@ -82,25 +125,50 @@ class Backup:
                 variable.assign(array)
         self._set_chance("now")
 
-    def _open(self, run: dict) -> None:
+    def _read(self, arrays: bool = True) -> tuple[dict, dict]:
         try:
             with np.load(self.file, allow_pickle=False) as stored:
-                arrays = dict(stored)
-            record = json.loads(str(arrays.pop("record")))
-            found = record["run"]
-        except (ValueError, KeyError, OSError, EOFError, TypeError, zipfile.BadZipFile) as error:
+                record = json.loads(str(stored["record"]))
+                names = [name for name in stored.files if name != "record"] if arrays else []
+                found = {name: stored[name] for name in names}
+            if not isinstance(record["run"], dict):
+                raise TypeError("it does not say of which run it is")
+        except (ValueError, KeyError, OSError, EOFError, TypeError, AttributeError, zipfile.BadZipFile) as error:
             raise ValueError(
                 f"{str(self.file)!r} is no backup of a training run ({error}). Use another backup_dir."
             ) from error
-        differing = [
-            f"{name}: {found.get(name)!r} there, {run[name]!r} here" for name in run if found.get(name) != run[name]
+        return record, found
+
+    def _try_to_write(self) -> None:
+        """Find now, before any training, that the folder cannot be used."""
+        try:
+            self.file.parent.mkdir(parents=True, exist_ok=True)
+            self._write(lambda file: file.write(b"kerastl"), keep=False)
+        except OSError as error:
+            raise OSError(
+                f"No backup can be written into {str(self.file.parent)!r} ({error}). Expected a folder, or a place "
+                "where one can be made: use another backup_dir."
+            ) from error
+
+    def _write(self, write, keep: bool = True) -> None:
+        """Let `write` fill a new file, and put it in the place of the old one when it is whole."""
+        unfinished = self.file.with_name(f".unfinished-{secrets.token_hex(4)}-{self.file.name}")
+        try:
+            with open(unfinished, "xb") as file:
+                write(file)
+            if keep:
+                os.replace(unfinished, self.file)
+        finally:
+            unfinished.unlink(missing_ok=True)
+
+    def _left_behind(self) -> set[str]:
+        """Digests of the weights with which this backup's run left the model: it may go on with it in one program."""
+        upper = self._split.upper
+        ours = {id(weight) for weight in upper.weights}
+        last = [
+            array for variable, array in zip(upper.variables, self._group("upper"), strict=True) if id(variable) in ours
         ]
-        if differing:
-            raise ValueError(
-                f"The backup {str(self.file)!r} belongs to another run ({'; '.join(differing)}). Use another "
-                "backup_dir, or delete the file to begin anew."
-            )
-        self.record, self._arrays = record, arrays
+        return {DIGEST + digest_weights(weights) for weights in (self._group("best"), last)}
 
     def _chance(self) -> list:
         """The state of NumPy's generator and of the augmentation's. (Dropout's is among the upper part's variables.)"""
@@ -124,20 +192,3 @@ class Backup:
             for name, values in groups.items()
             for number, value in enumerate(values)
         }
-
-
-def describe_run(split: Split, data, **arguments) -> dict:
-    """What has to be the same for a run to go on: the model, the data and the arguments, as texts by name."""
-    validation = np.bincount(np.concatenate([np.asarray(labels) for _, labels in data.validation]))
-    trained = [weight.path for weight in split.upper.trainable_weights]
-    return (
-        {
-            "classes": ", ".join(data.class_names),
-            "training batches": str(int(data.train.cardinality())),  # to look into a shuffled dataset would disturb it
-            "validation images of each class": str(validation.tolist()),
-            "shape of an image": str(tuple(split.front.input_shape[1:])),
-            "trained weights": f"{len(trained)}, from {trained[0]!r}",
-            "frozen weights (SHA-256)": digest_weights(split.lower.weights)[:12],
-        }
-        | {name: str(value) for name, value in arguments.items()}
-    )

@@ -9,10 +9,11 @@ from collections.abc import Iterator
 
 import keras
 
-from kerastl.backup import Backup, Best, describe_run
-from kerastl.data import check_image_data
+from kerastl.backup import Backup, Best
+from kerastl.data import ImageData, check_image_data
 from kerastl.features import FRESH, make_source
 from kerastl.frontier import single, split_model
+from kerastl.identity import Witnessed, describe_run
 from kerastl.interrupts import hold_ctrl_c
 from kerastl.progress import Progress
 from kerastl.quiet import no_retracing_warnings
@@ -26,19 +27,28 @@ def train(model, data, phase, epochs, learning_rate, views, class_weight, callba
     loss, split, backup = _loss_for(model), split_model(model), None
     if backup_dir is not None:
         run = describe_run(
+            model,
             split,
             data,
+            phase,
             epochs=epochs,
             views=views,
-            learning_rate=_describe_rate(learning_rate),
-            class_weight=class_weight,
+            learning_rate=_describe_rate(learning_rate, callbacks),
+            class_weight=dict(sorted(class_weight.items())) if class_weight else None,
         )
         backup = Backup(backup_dir, phase, split, run)
+        data = ImageData(*map(Witnessed, data[:3]), data.class_names)
+        backup.agree(data.test.describe("test"))
     finished = backup is not None and backup.record["finished"]
-    history, best, images = keras.callbacks.History(), Best(split.upper), _Counted(data.train)
+    history, best = keras.callbacks.History(), Best(split.upper)
     if not finished:
-        training = make_source(split, images, views, True, verbose, "training images")
+        training = make_source(split, data.train, views, True, verbose, "training images")
         validation = make_source(split, data.validation, 0, False, verbose, "validation images")
+    if backup:
+        backup.agree(data.train.describe("training") | data.validation.describe("validation"))
+        backup.agree({"images in a batch": str(data.train.batch_size)})
+        if backup.record["epoch"]:
+            data.train.begin(backup.record["passes"])
     steps = 1 if finished else training.steps
     optimizer = _make_optimizer(learning_rate, epochs * steps, callbacks)
     for trained in (model, split.upper):  # always: a change of `trainable` acts only after compile (fact 3)
@@ -49,15 +59,11 @@ def train(model, data, phase, epochs, learning_rate, views, class_weight, callba
     model.history, model.stop_training = history, False
     if finished:
         backup.restore(history, optimizer, best)
-        for _ in range(backup.record["passes"]):  # datasets that shuffle get to where they would be
-            next(iter(data.train))
         _say(verbose, f"{phase} was finished before: taken from {backup.file}. Delete that file to train anew.")
         return history
 
     hooks.on_train_begin()
     if backup and backup.record["epoch"]:
-        for _ in backup.record["epoch"]:  # the same here
-            next(training.epoch())
         backup.restore(history, optimizer, best)
         _say(verbose, f"{phase} goes on after epoch {len(history.epoch)}, from {backup.file}")
     logs, stopped = {}, False
@@ -78,7 +84,7 @@ def train(model, data, phase, epochs, learning_rate, views, class_weight, callba
                     f"validation {logs['val_accuracy']:.3f}",
                 )
                 if backup:
-                    backup.save(history, optimizer, best, images.passes)
+                    backup.save(history, optimizer, best, data.train.passes)
                 if model.stop_training:
                     break
     except KeyboardInterrupt:
@@ -94,22 +100,8 @@ def train(model, data, phase, epochs, learning_rate, views, class_weight, callba
             kept = best.restore() if best.epoch else "as they are: no epoch was finished"
             _say(verbose, f"{phase} was stopped in epoch {len(history.epoch) + 1}. The weights are {kept}.")
         elif backup:
-            backup.save(history, optimizer, best, images.passes, finished=True)
+            backup.save(history, optimizer, best, data.train.passes, finished=True)
     return history
-
-
-class _Counted:
-    """A dataset that counts how often it was begun: one that shuffles gives another order each time."""
-
-    def __init__(self, dataset):
-        self._dataset, self.passes = dataset, 0
-
-    def __iter__(self):
-        self.passes += 1
-        return iter(self._dataset)
-
-    def cardinality(self):
-        return self._dataset.cardinality()
 
 
 class _NotFiniteError(ArithmeticError):
@@ -170,15 +162,19 @@ def _make_optimizer(learning_rate, steps: int, callbacks) -> keras.optimizers.Op
     if isinstance(learning_rate, int | float):
         if not learning_rate >= 0 or math.isinf(learning_rate):
             raise ValueError(f"Received learning_rate={learning_rate}. Expected 0 or a positive number, such as 1e-3.")
-        setters = (keras.callbacks.ReduceLROnPlateau, keras.callbacks.LearningRateScheduler)
-        if not any(isinstance(callback, setters) for callback in callbacks):
+        if _falls_by_itself(callbacks):
             learning_rate = keras.optimizers.schedules.CosineDecay(learning_rate, steps)
     return keras.optimizers.Adam(learning_rate)
 
 
-def _describe_rate(learning_rate) -> str:
+def _falls_by_itself(callbacks) -> bool:
+    setters = (keras.callbacks.ReduceLROnPlateau, keras.callbacks.LearningRateScheduler)
+    return not any(isinstance(callback, setters) for callback in callbacks)
+
+
+def _describe_rate(learning_rate, callbacks) -> str:
     if isinstance(learning_rate, int | float):
-        return f"{learning_rate:g}"
+        return f"{learning_rate:g}" + ("" if _falls_by_itself(callbacks) else ", set by a callback")
     return json.dumps(keras.saving.serialize_keras_object(learning_rate), sort_keys=True, default=str)
 
 

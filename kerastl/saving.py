@@ -9,10 +9,8 @@ from typing import NamedTuple
 
 import keras
 
-# Further members of the .keras archive; Keras leaves them alone (fact 6).
-_CLASS_NAMES_FILE = "class_names.json"
-_SUMMARY_FILE = "training.json"
-_MOST_BYTES = 1_000_000  # of each of them
+from kerastl.frontier import single
+from kerastl.untrusted import CLASS_NAMES, CONFIG, METADATA, SUMMARY, WEIGHTS, load_checked, read_json, read_members
 
 
 class SavedModel(NamedTuple):
@@ -26,7 +24,8 @@ def save(model: keras.Model, path, class_names: Sequence[str], *, summary: dict 
     """Save a model and its class names in one `.keras` file.
 
     `keras.models.load_model` opens the file, too, without this package. The file appears under its name only when it is
-    complete; a file of that name is replaced.
+    complete; a file of that name is replaced. The optimizer is left out: it is as large as the weights, and every
+    training function makes a new one. The model itself stays as it is, compiled and with its optimizer.
 
     Args:
         model: as `build_model` returns it, trained.
@@ -49,11 +48,14 @@ def save(model: keras.Model, path, class_names: Sequence[str], *, summary: dict 
     check_class_names(list(class_names), model)
     unfinished = path.with_name(f".unfinished-{os.getpid()}-{path.name}")
     try:
-        model.save(unfinished)
+        bare = keras.Model(
+            single(model.inputs), single(model.outputs), name=model.name
+        )  # the same layers, no optimizer
+        bare.save(unfinished)
         with zipfile.ZipFile(unfinished, "a") as archive:
-            archive.writestr(_CLASS_NAMES_FILE, json.dumps(list(class_names), ensure_ascii=False))
+            archive.writestr(CLASS_NAMES, json.dumps(list(class_names), ensure_ascii=False))
             if summary is not None:
-                archive.writestr(_SUMMARY_FILE, json.dumps(summary, ensure_ascii=False))
+                archive.writestr(SUMMARY, json.dumps(summary, ensure_ascii=False))
         unfinished.replace(path)
     finally:
         unfinished.unlink(missing_ok=True)
@@ -61,55 +63,57 @@ def save(model: keras.Model, path, class_names: Sequence[str], *, summary: dict 
 
 
 def load(path) -> SavedModel:
-    """Load a file that `save` wrote, in Keras's safe mode: nothing in it is run as code.
+    """Load a file that `save` wrote, or say in one line what is wrong with it.
+
+    The file may come from anybody. Before Keras reads it, its archive, the names in its config and its weights are
+    looked at: it may name only layers that compute (kerastl/vocabulary.py), and hold only numbers. So nothing in it is
+    run as code, and no other file is read. (A mistake in the HDF5 library itself could not be seen.)
 
     Returns:
-        `SavedModel(model, class_names)`. What was frozen is still frozen.
+        `SavedModel(model, class_names)`. What was frozen is still frozen. The model is not compiled.
 
     Raises:
         FileNotFoundError: the file is not there.
-        ValueError: it is no `.keras` file, or has no class names inside.
+        ValueError: it is no `.keras` file, or damaged; it has no class names inside; it holds something that `save`
+            does not write, or layers of somebody's own; another version of Keras wrote it, and this one cannot read it.
     """
     path = Path(path).expanduser()
-    if not path.is_file():
-        raise FileNotFoundError(f"There is no file {str(path)!r}.")
-    try:
-        with zipfile.ZipFile(path) as archive:
-            class_names = _read_json(archive, _CLASS_NAMES_FILE)
-    except zipfile.BadZipFile:
-        raise ValueError(f"{str(path)!r} is not a .keras file.") from None
-    except KeyError:
+    members = read_members(path, CONFIG, METADATA, WEIGHTS, CLASS_NAMES)
+    if CLASS_NAMES not in members:
         raise ValueError(
             f"{str(path)!r} has no class names inside. Save models with `kerastl.save`, or open this one "
             "with `keras.models.load_model`."
-        ) from None
-    model = keras.models.load_model(path, safe_mode=True)
-    check_class_names(class_names, model)
+        )
+    missing = [name for name in (CONFIG, METADATA, WEIGHTS) if name not in members]
+    if missing:
+        raise ValueError(f"{str(path)!r} has no {' and no '.join(missing)} inside: it is damaged.")
+    weights = members.pop(WEIGHTS)
+    config, metadata, class_names = (read_json(path, name, content) for name, content in members.items())
+    model = load_checked(path, config, weights, metadata)
+    try:
+        check_class_names(class_names, model)
+    except ValueError as error:
+        raise ValueError(f"{str(path)!r} is damaged. {error}") from None
     return SavedModel(model, class_names)
 
 
 def load_summary(path) -> dict | None:
-    """What `save` was given as `summary`; None if nothing was. Raises ValueError when `path` is no `.keras` file."""
-    try:
-        with zipfile.ZipFile(Path(path).expanduser()) as archive:
-            summary = _read_json(archive, _SUMMARY_FILE) if _SUMMARY_FILE in archive.namelist() else None
-    except zipfile.BadZipFile:
-        raise ValueError(f"{str(path)!r} is not a .keras file.") from None
+    """What `save` was given as `summary`; None if nothing was. Raises as `load` does when the file is none of ours."""
+    path = Path(path).expanduser()
+    members = read_members(path, SUMMARY)
+    summary = read_json(path, SUMMARY, members[SUMMARY]) if members else None
     return summary if isinstance(summary, dict) else None
-
-
-def _read_json(archive: zipfile.ZipFile, name: str):
-    """A small member of an archive that is not trusted: its size unpacked is looked at before it is unpacked."""
-    if archive.getinfo(name).file_size > _MOST_BYTES:
-        raise ValueError(f"{name!r} in {archive.filename!r} is larger than {_MOST_BYTES:,} bytes: not one of ours.")
-    return json.loads(archive.read(name))
 
 
 def check_class_names(class_names: list[str], model: keras.Model) -> None:
     """Raise ValueError unless there is one name for each output of the model."""
-    outputs = max(model.output_shape[-1], 2)
-    if len(class_names) != outputs or not all(isinstance(name, str) for name in class_names):
+    shape = model.output_shape
+    if not (isinstance(shape, tuple) and len(shape) == 2 and isinstance(shape[1], int)):
+        raise ValueError(f"The model gives {str(shape)[:80]}. Expected (None, classes): a probability for each class.")
+    outputs = max(shape[1], 2)
+    fit = isinstance(class_names, list) and len(class_names) == outputs
+    if not fit or not all(isinstance(name, str) for name in class_names):
         raise ValueError(
-            f"Received the class names {class_names}. Expected {outputs} strings, one for each output of the "
-            "model, as in `data.class_names`."
+            f"Received the class names {str(class_names)[:200]}. Expected {outputs} strings, one for each output of "
+            "the model, as in `data.class_names`."
         )

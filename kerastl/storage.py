@@ -1,16 +1,21 @@
 """Room for kept activations: in memory if they fit the budget, else in a temporary file, else none."""
 
+import errno
 import math
 import mmap
 import os
 import shutil
+import sys
 import tempfile
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 MEMORY_VARIABLE = "KERASTL_MEMORY_MB"
 FREE_SHARE = 0.5  # of the free memory, where no budget is set
+DISK_SHARE = 0.9  # of what is free in the temporary folder: others write there, too
+ZEROS = 1 << 24  # bytes written at once, where a file cannot be made longer otherwise
 SHARE_FOR_RECALL = 0.25  # of the budget: for what the next phase can use again (`kerastl.recall`)
 
 
@@ -50,10 +55,13 @@ def find_room(shapes: list[tuple[int, ...]], least: int, dtype="float32") -> Roo
         return Room([np.empty(shape, dtype) for shape in shapes], f"{size_text(needed)} in memory")
     try:
         folder = tempfile.gettempdir()
-        if needed > 0.9 * shutil.disk_usage(folder).free:
+        in_memory = _lies_in_memory(folder)
+        free = shutil.disk_usage(folder).free
+        if needed > DISK_SHARE * (min(free, _free_memory()) if in_memory else free):
             return None
         with tempfile.TemporaryFile(dir=folder) as file:
-            file.truncate(needed)
+            if not _reserve(file, needed):
+                return None
             ends = np.cumsum([0, *counts])
             flat = np.memmap(file, dtype, "r+", shape=(int(ends[-1]),))
     except OSError as error:
@@ -62,7 +70,44 @@ def find_room(shapes: list[tuple[int, ...]], least: int, dtype="float32") -> Roo
             f"written ({error}). Set TMPDIR to a folder with room, or set {MEMORY_VARIABLE} higher."
         ) from error
     arrays = [flat[start:end].reshape(shape) for start, end, shape in zip(ends, ends[1:], shapes, strict=False)]
-    return Room(arrays, f"{size_text(needed)} in a temporary file")
+    where = f", which takes memory too: {folder} is no disk" if in_memory else ""
+    return Room(arrays, f"{size_text(needed)} in a temporary file{where}")
+
+
+def _reserve(file, size: int) -> bool:
+    """Take the room on the disk now; False if it is not there.
+
+    Into a file with holes one can write through the map until the disk is full, and then the system kills the program.
+    """
+    try:
+        if hasattr(os, "posix_fallocate"):
+            os.posix_fallocate(file.fileno(), 0, size)
+        else:
+            for start in range(0, size, ZEROS):
+                file.write(bytes(min(ZEROS, size - start)))
+            file.flush()
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):  # no room; for this user; for one file
+            return False
+        raise
+    return True
+
+
+def _lies_in_memory(folder: str) -> bool:
+    """Whether what is written into a folder takes memory, as in /tmp on some Linux systems."""
+    import psutil
+
+    if not sys.platform.startswith("linux"):
+        return False
+    path = Path(folder).resolve()
+    mounts = [part for part in psutil.disk_partitions(all=True) if path.is_relative_to(part.mountpoint)]
+    return max(mounts, key=lambda part: len(part.mountpoint)).fstype in ("tmpfs", "ramfs") if mounts else False
+
+
+def _free_memory() -> int:
+    import psutil
+
+    return psutil.virtual_memory().available
 
 
 def release(arrays: list[np.ndarray]) -> None:
@@ -77,9 +122,7 @@ def memory_budget() -> float:
     """Bytes that kept activations may take: what KERASTL_MEMORY_MB says, else half of the memory that is free now."""
     wanted = os.environ.get(MEMORY_VARIABLE)
     if wanted is None:
-        import psutil
-
-        return FREE_SHARE * psutil.virtual_memory().available
+        return FREE_SHARE * _free_memory()
     try:
         megabytes = float(wanted)
     except ValueError:

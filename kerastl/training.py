@@ -47,8 +47,12 @@ def train_head(
         callbacks: Keras callbacks; their `self.model` is the whole model. With one that sets the rate
             (`ReduceLROnPlateau`, `LearningRateScheduler`) the rate does not fall by itself.
         backup_dir: a folder in which the state is kept after each epoch. If the program dies, the same program, run
-            again with the same seed, goes on there, to the same result; a phase that was finished is not trained
-            again. Both phases can use one folder. The state of your own callbacks is not kept.
+            again, goes on there, to the same result; a phase that was finished is not trained again. Give both phases
+            one, which may be the same: phase 2 goes on only after the same phase 1, to the last bit. The seed
+            (`keras.utils.set_random_seed`, before the model is built), the images and labels of all three parts, the
+            layers, the weights at the start, these arguments and the versions have to be the same, too; else the backup
+            is refused. Without a seed, phase 1 goes on with the head that the backup holds. The state of your own
+            callbacks is not kept.
         verbose: 0 for silence, 1 for progress bars.
 
     Returns:
@@ -59,6 +63,10 @@ def train_head(
     Raises:
         ValueError: something in the base is unfrozen; the classes of `data` are not those of the model; the loss is no
             number any more (the best weights so far are put back); the backup belongs to another run.
+        OSError: the backup cannot be written, which is tried before training.
+
+    Warns:
+        UserWarning: later, the backup could not be written (a full disk); training goes on.
 
     Example:
         >>> phase1 = train_head(model, flowers, epochs=10)

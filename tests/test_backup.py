@@ -1,4 +1,7 @@
-"""What a phase has reached is not lost: after Ctrl-C, a loss that is no number, or the death of the program."""
+"""What a phase has reached is not lost: after Ctrl-C, a loss that is no number, or the death of the program.
+
+What makes a run another one, so that its backup is refused, is tested in test_identity.py.
+"""
 
 import os
 import signal
@@ -9,6 +12,7 @@ import time
 import keras
 import numpy as np
 import pytest
+from keras.src.backend.common import global_state
 
 import kerastl as tl
 
@@ -184,26 +188,32 @@ def test_a_run_that_was_stopped_goes_on(make_toy, settle, arrays, data, tmp_path
     assert finished.history["loss"][:2] == stopped.history["loss"]
 
 
-@pytest.mark.parametrize(
-    ("change", "named"),
-    [
-        ({"epochs": 3}, "epochs: '2' there, '3' here"),
-        ({"learning_rate": 0.5}, "learning_rate: '0.001' there, '0.5' here"),
-        ({"data": "fewer"}, "training batches: '3' there, '1' here"),
-        ({"model": "other"}, r"frozen weights \(SHA-256\)"),
-    ],
-)
-def test_the_backup_of_another_run_is_refused(make_toy, settle, arrays, data, tmp_path, change, named):
-    model = settle(make_toy(), arrays["train"][0])
-    tl.train_head(model, data, epochs=2, backup_dir=tmp_path, verbose=0)
-    kept = (tmp_path / "phase_1.npz").read_bytes()
-    if change.pop("model", None):
+@pytest.mark.parametrize("end", [2, 9])  # stopped in the third epoch; not stopped
+def test_the_same_program_may_go_on_with_the_model_that_it_has(toy, data, tmp_path, differing, end):
+    keep = {"epochs": 4, "backup_dir": tmp_path, "verbose": 0}
+    tl.train_head(toy, data, callbacks=[Stop(epoch=end)], **keep)  # as in a notebook, where a cell is run again
+    left, again = tl.snapshot(toy), tl.train_head(toy, data, **keep)
+    assert again.epoch == [0, 1, 2, 3]
+    assert bool(differing(left, tl.snapshot(toy))) == (end == 2)
+
+
+def test_without_a_seed_phase_1_goes_on_from_the_head_that_the_backup_holds(
+    make_toy, settle, arrays, data, tmp_path, differing
+):
+    global_state.set_global_attribute("global_random_seed", None)  # as if `set_random_seed` had not been called
+    heads = []
+
+    def train(*callbacks):
         model = make_toy()
-    if change.pop("data", None):
-        data = data._replace(train=data.validation)
-    with pytest.raises(ValueError, match=f"belongs to another run .*{named}.*Use another backup_dir"):
-        tl.train_head(model, data, **{"epochs": 2, "backup_dir": tmp_path, "verbose": 0, **change})
-    assert (tmp_path / "phase_1.npz").read_bytes() == kept
+        heads.append(model.get_layer("classifier").kernel.numpy())
+        for layer in model.get_layer("toy").layers:  # the base is loaded from a file, usually
+            layer.set_weights([np.full(weight.shape, 0.1) for weight in layer.get_weights()])
+        return tl.train_head(model, data, epochs=3, callbacks=callbacks, backup_dir=tmp_path, verbose=0)
+
+    stopped, finished = train(Stop(epoch=1)), train()
+    assert not np.array_equal(*heads)
+    assert finished.epoch == [0, 1, 2]
+    assert finished.history["loss"][:1] == stopped.history["loss"]
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 no archive", b"text"])
@@ -224,3 +234,112 @@ def test_nothing_half_written_is_left_behind(toy, data, tmp_path):
     tl.train_head(toy, data, epochs=2, backup_dir=tmp_path / "new" / "folder", verbose=0)
     assert [file.name for file in (tmp_path / "new" / "folder").iterdir()] == ["phase_1.npz"]
     assert (tmp_path / "new" / "folder" / "phase_1.npz").stat().st_mtime >= start - 2
+
+
+@pytest.fixture
+def in_the_way(tmp_path):
+    """Places where no backup can be."""
+    (tmp_path / "file").write_text("a user's")
+    (tmp_path / "nowhere").symlink_to(tmp_path / "not there")
+    (tmp_path / "locked").mkdir(mode=0o500)
+    return tmp_path
+
+
+@pytest.mark.parametrize("place", ["file", "file/backup", "nowhere", "locked"])
+def test_a_place_where_no_backup_can_be_is_found_before_training(toy, data, in_the_way, place):
+    if place == "locked" and os.access(in_the_way / place, os.W_OK):
+        pytest.skip("root may write everywhere; Windows knows no such folders")
+    stop = Stop(epoch=9)
+    with pytest.raises(OSError, match=r"No backup can be written into .*Expected a folder.*use another backup_dir"):
+        tl.train_head(toy, data, epochs=1, callbacks=[stop], backup_dir=in_the_way / place, verbose=0)
+    assert stop.seen == {}
+    assert sorted(entry.name for entry in in_the_way.iterdir()) == ["file", "locked", "nowhere"]
+    assert (in_the_way / "file").read_text() == "a user's"
+
+
+def test_no_name_is_no_backup_folder(toy, data):
+    with pytest.raises(ValueError, match=r"Received backup_dir=''\. Expected the name of a folder"):
+        tl.train_head(toy, data, epochs=1, backup_dir="", verbose=0)
+
+
+def test_a_link_to_nowhere_under_the_backups_name_is_left_as_it_is(toy, data, tmp_path):
+    (tmp_path / "phase_1.npz").symlink_to(tmp_path / "a user's")
+    with pytest.raises(ValueError, match="is no backup of a training run"):
+        tl.train_head(toy, data, epochs=1, backup_dir=tmp_path, verbose=0)
+    assert (tmp_path / "phase_1.npz").is_symlink()
+
+
+def test_files_of_the_user_beside_the_backup_are_left_as_they_are(toy, data, tmp_path):
+    theirs = {tmp_path / name for name in ("phase_1.part", "phase_1", ".unfinished", "phase_2.npz")}
+    for file in theirs:
+        file.write_text("a user's")
+    tl.train_head(toy, data, epochs=2, backup_dir=tmp_path, verbose=0)
+    assert set(tmp_path.iterdir()) == theirs | {tmp_path / "phase_1.npz"}
+    assert {file.read_text() for file in theirs} == {"a user's"}
+
+
+class Look(keras.callbacks.Callback):
+    """Does something before each epoch, and notes what is in a folder then."""
+
+    def __init__(self, folder, **actions):
+        super().__init__()
+        self.folder, self.actions, self.seen = folder, actions, []
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.seen.append({file.name: file.read_bytes() for file in self.folder.iterdir()})
+        self.actions.get(f"epoch_{epoch + 1}", lambda: None)()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no limit on the length of files")
+def test_a_disk_that_is_full_warns_once_and_training_goes_on(toy, data, tmp_path, recwarn):
+    import resource
+
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def limit(size):
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+
+    look = Look(tmp_path, epoch_2=lambda: limit(1000), epoch_4=lambda: limit(before[0]), epoch_5=lambda: limit(1000))
+    start = toy.get_weights()
+    try:
+        history = tl.train_head(toy, data, epochs=5, callbacks=[look], backup_dir=tmp_path, verbose=0)
+    finally:
+        limit(before[0])
+    first, whole = look.seen[1]["phase_1.npz"], look.seen[4]["phase_1.npz"]
+    assert look.seen == [{}, *[{"phase_1.npz": first}] * 3, {"phase_1.npz": whole}]  # old, and nothing half written
+    assert whole != first  # when there was room again
+    assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == {"phase_1.npz": whole}
+    (warning,) = [str(warning.message) for warning in recwarn if "The backup" in str(warning.message)]
+    assert warning.startswith("The backup of epoch 2 could not be written into ")
+    assert "\n" not in warning
+    assert history.epoch == [0, 1, 2, 3, 4]
+    toy.set_weights(start)  # as in the same program, run again
+    resumed = tl.train_head(toy, data, epochs=5, backup_dir=tmp_path, verbose=0)
+    assert resumed.history["loss"][:4] == history.history["loss"][:4]
+
+
+@pytest.mark.parametrize("whose", ["another run's", "a user's"])
+def test_what_another_program_writes_meanwhile_is_not_replaced(toy, data, tmp_path, recwarn, whose):
+    tl.train_head(toy, data, epochs=1, backup_dir=tmp_path / "other", verbose=0)
+    content = (tmp_path / "other" / "phase_1.npz").read_bytes() if whose == "another run's" else b"a user's"
+    file = tmp_path / "mine" / "phase_1.npz"
+    look = Look(tmp_path / "mine", epoch_1=lambda: file.write_bytes(content))
+    history = tl.train_head(toy, data, epochs=3, callbacks=[look], backup_dir=tmp_path / "mine", verbose=0)
+    assert history.epoch == [0, 1, 2]
+    assert file.read_bytes() == content
+    assert sum("backup of epoch 1 could not be written" in str(warning.message) for warning in recwarn) == 1
+
+
+def test_ctrl_c_while_the_backup_is_written_waits_until_it_is_whole(toy, data, tmp_path, monkeypatch):
+    write = np.savez
+
+    def press_and_write(*arguments, **arrays):
+        os.kill(os.getpid(), signal.SIGINT)
+        write(*arguments, **arrays)
+
+    monkeypatch.setattr(np, "savez", press_and_write)
+    stopped = tl.train_head(toy, data, epochs=3, backup_dir=tmp_path, verbose=0)
+    monkeypatch.setattr(np, "savez", write)
+    assert stopped.epoch == [0]
+    assert [file.name for file in tmp_path.iterdir()] == ["phase_1.npz"]
+    assert tl.train_head(toy, data, epochs=3, backup_dir=tmp_path, verbose=0).epoch == [0, 1, 2]

@@ -85,6 +85,54 @@ def test_a_model_saved_after_both_phases_loads_without_a_warning(toy, data, tmp_
     assert [str(warning.message) for warning in recwarn if warning.category is UserWarning] == []
 
 
+def test_the_file_holds_the_weights_once_and_no_optimizer(data, tmp_path):
+    layers = keras.layers
+    model = keras.Sequential([keras.Input((32, 32, 3)), layers.Flatten(), layers.Dense(64), layers.Dense(3, "softmax")])
+    before = tl.save(model, tmp_path / "m.keras", NAMES).stat().st_size
+    model.compile("adam", "sparse_categorical_crossentropy")
+    model.fit(data.train, verbose=0)
+    after = tl.save(model, tmp_path / "m.keras", NAMES).stat().st_size
+    model.save(tmp_path / "whole.keras")
+    assert after == before == pytest.approx(4 * model.count_params(), rel=0.05)
+    assert (tmp_path / "whole.keras").stat().st_size > 2.9 * after  # Adam keeps two numbers for each weight
+
+
+def test_the_model_in_memory_goes_on_training_as_if_it_had_not_been_saved(make_toy, ordered_data, tmp_path):
+    weights = []
+    for saves in (False, True):
+        keras.utils.set_random_seed(0)
+        model = make_toy()
+        model.compile(keras.optimizers.Adam(0.01), "sparse_categorical_crossentropy", metrics=["accuracy"])
+        model.fit(ordered_data.train, verbose=0)
+        if saves:
+            tl.save(model, tmp_path / "m.keras", NAMES)
+        model.fit(ordered_data.train, verbose=0)
+        assert model.optimizer.iterations == 6
+        weights.append(model.get_weights())
+    assert all(map(np.array_equal, *weights))
+
+
+def test_a_file_with_an_optimizer_inside_as_earlier_versions_wrote_it_is_read(toy, data, tmp_path, arrays, recwarn):
+    toy.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    toy.fit(data.train, verbose=0)
+    toy.save(tmp_path / "m.keras")
+    with zipfile.ZipFile(tmp_path / "m.keras", "a") as archive:
+        archive.writestr("class_names.json", json.dumps(NAMES))
+    recwarn.clear()
+    images = arrays["test"][0].astype("float32")
+    assert np.array_equal(tl.load(tmp_path / "m.keras").model.predict_on_batch(images), toy.predict_on_batch(images))
+    assert [str(warning.message) for warning in recwarn if warning.category is UserWarning] == []
+
+
+def test_a_sequential_model_is_saved_and_its_layers_are_left_alone(tmp_path, arrays):
+    layers = keras.layers
+    model = keras.Sequential([keras.Input((32, 32, 3)), layers.Flatten(), layers.Dense(3, "softmax")])
+    images = arrays["test"][0].astype("float32")
+    expected, nodes = model.predict_on_batch(images), [len(layer._inbound_nodes) for layer in model.layers]
+    assert np.array_equal(tl.load(tl.save(model, tmp_path / "m.keras", NAMES)).model.predict_on_batch(images), expected)
+    assert [len(layer._inbound_nodes) for layer in model.layers] == nodes
+
+
 def test_an_older_file_of_that_name_is_replaced_and_nothing_else_is_left(toy, tmp_path):
     (tmp_path / "m.keras").write_text("old")
     tl.save(toy, tmp_path / "m.keras", NAMES)

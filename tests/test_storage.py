@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 import kerastl as tl
-from kerastl.storage import FREE_SHARE, MEMORY_VARIABLE, find_room, memory_budget, release, size_text
+from kerastl.storage import FREE_SHARE, MEMORY_VARIABLE, _reserve, find_room, memory_budget, release, size_text
 
 
 @pytest.fixture
@@ -60,6 +60,68 @@ def test_what_lies_in_a_file_can_leave_memory_and_is_not_lost(budget):
 
 def test_without_room_on_disk_there_is_none(budget, full_disk):
     budget(0)
+    assert find_room([(2, 3)], least=0) is None
+
+
+SMALL_DISK = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c"]
+SMALL_DISK += ['mount -t tmpfs -o size=1m tmpfs "$TMPDIR" && exec "$0" "$@"']
+SHORT_FILES = ["sh", "-c", 'ulimit -f 100 && exec "$0" "$@"']  # blocks of 512 or 1024 bytes
+
+
+def run_in(scene: list[str], program: str, folder) -> subprocess.CompletedProcess:
+    """A program of its own, in which everything that is kept goes to temporary files in `folder`."""
+    environment = os.environ | {MEMORY_VARIABLE: "0", "TMPDIR": str(folder)}
+    command = [*scene, sys.executable, "-c", program]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+
+
+TWO_ROOMS = """
+from kerastl.storage import find_room
+rooms = [find_room([(150_000,)], least=0) for _ in range(2)]
+print([room is not None for room in rooms], flush=True)
+for room in filter(None, rooms):
+    room.arrays[0][:] = 1
+print("filled")
+"""
+
+
+@pytest.mark.skipif(shutil.which("unshare") is None, reason="makes a small disk of its own, on Linux")
+def test_what_has_room_on_a_small_disk_can_be_filled_and_what_has_none_gets_none(tmp_path):
+    if run_in(SMALL_DISK, "pass", tmp_path).returncode:
+        pytest.skip("this system lets nobody make a disk")
+    run = run_in(SMALL_DISK, TWO_ROOMS, tmp_path)
+    assert run.stdout == "[True, False]\nfilled\n"  # a file with holes: [True, True], and a bus error
+    assert run.returncode == 0
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such limit")
+def test_a_file_that_may_not_become_so_long_is_no_room_either(tmp_path):
+    run = run_in(SHORT_FILES, TWO_ROOMS, tmp_path)
+    assert run.stdout == "[False, False]\nfilled\n", run.stderr
+
+
+@pytest.mark.skipif(not hasattr(os.stat_result, "st_blocks"), reason="Windows makes no files with holes unasked")
+@pytest.mark.parametrize("way", ["the system's", "zeros"])
+def test_room_on_disk_is_taken_at_once(tmp_path, monkeypatch, way):
+    if way == "zeros":
+        monkeypatch.delattr(os, "posix_fallocate", raising=False)
+    with open(tmp_path / "file", "w+b") as file:
+        file.truncate(40_000_000)
+        assert os.fstat(file.fileno()).st_blocks == 0
+        assert _reserve(file, 40_000_000)
+        assert os.fstat(file.fileno()).st_size == 40_000_000
+        assert os.fstat(file.fileno()).st_blocks * 512 >= 40_000_000
+
+
+@pytest.mark.skipif(not os.path.ismount("/dev/shm"), reason="needs a folder that lies in memory")  # noqa: S108
+def test_a_temporary_folder_that_lies_in_memory_is_said_and_takes_no_more_than_there_is(budget, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", "/dev/shm")  # noqa: S108
+    budget(0)
+    assert find_room([(2, 3)], least=0).place.endswith(
+        "in a temporary file, which takes memory too: /dev/shm is no disk"
+    )
+    little = psutil.virtual_memory()._replace(available=20)
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: little)
     assert find_room([(2, 3)], least=0) is None
 
 

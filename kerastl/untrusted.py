@@ -1,0 +1,155 @@
+"""Open a model's file that may come from anybody: what it holds is looked at before Keras reads it."""
+
+import io
+import json
+import re
+import stat
+import zipfile
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import h5py
+import keras
+
+from kerastl.vocabulary import check_config
+
+CONFIG, METADATA, WEIGHTS = "config.json", "metadata.json", "model.weights.h5"  # Keras's own members of the archive
+CLASS_NAMES, SUMMARY = "class_names.json", "training.json"  # ours; Keras leaves them alone (fact 6)
+_MOST_BYTES = {
+    CONFIG: 10_000_000,  # the longest of all bases, NASNetLarge, takes 1,034,000
+    METADATA: 1_000_000,
+    WEIGHTS: 20_000_000_000,  # the most of all bases, ConvNeXtXLarge, are 1,400,000,000
+    CLASS_NAMES: 1_000_000,
+    SUMMARY: 1_000_000,
+}
+_MOST_EXPANSION = 20  # Keras does not compress weights; who packs them anew gains little
+
+
+def read_members(path: Path, *names: str) -> dict[str, bytes]:
+    """Members of a `.keras` archive, those of `names` that are in it, with their checksums compared.
+
+    Raises:
+        FileNotFoundError: the file is not there.
+        ValueError: it is no archive, or damaged, or holds something that `save` does not write.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"There is no file {str(path)!r}.")
+    with path.open("rb") as file:
+        with faults_of(path, "is not a .keras file, or it is damaged"):
+            archive = zipfile.ZipFile(file)
+        _check_members(path, archive.infolist())
+        with faults_of(path, "is damaged"):
+            return {name: archive.read(name) for name in names if name in archive.namelist()}
+
+
+def _check_members(path: Path, members: list[zipfile.ZipInfo]) -> None:
+    """Look at what the archive says of its members, before one of them is unpacked."""
+    names = [member.filename for member in members]
+    for member in members:
+        name, packed = member.filename, member.compress_size
+        if name not in _MOST_BYTES:
+            raise ValueError(f"{str(path)!r} holds {name[:80]!r}, which `kerastl.save` does not write.")
+        if names.count(name) > 1:
+            raise ValueError(f"{str(path)!r} holds {name!r} twice.")
+        if member.file_size > _MOST_BYTES[name]:
+            raise ValueError(f"{name!r} in {str(path)!r} is larger than {_MOST_BYTES[name]:,} bytes: not one of ours.")
+        if name == WEIGHTS and member.file_size > _MOST_EXPANSION * packed:
+            raise ValueError(f"{name!r} in {str(path)!r} unpacks from {packed:,} to {member.file_size:,} bytes.")
+        if member.flag_bits & 1 or stat.S_ISLNK(member.external_attr >> 16):
+            raise ValueError(f"{name!r} in {str(path)!r} is encrypted, or a link. Expected a plain file.")
+        if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            raise ValueError(f"{name!r} in {str(path)!r} is packed in a way that `kerastl.save` does not use.")
+
+
+def read_json(path: Path, name: str, content: bytes):
+    """What a member holds, as JSON gives it."""
+    with faults_of(path, f"is damaged: {name!r} holds no JSON"):
+        return json.loads(content)
+
+
+def load_checked(path: Path, config: dict, weights: bytes, metadata) -> keras.Model:
+    """Let Keras read the file, once its config and its weights are found harmless. The model is not compiled.
+
+    Args:
+        config, weights, metadata: the members of that file.
+    """
+    try:
+        check_config(config)
+    except ValueError as error:
+        raise ValueError(
+            f"{str(path)!r} {error}. If you trust who made it, open it with `keras.models.load_model`."
+        ) from None
+    with faults_of(path, "is damaged: HDF5 cannot read its weights"):
+        held, foreign = _survey(weights)
+    if foreign:
+        raise ValueError(f"{str(path)!r} points from {foreign[:80]!r} to data elsewhere, or to none. It is not loaded.")
+    with _faults_of_versions(path, metadata):
+        described = _count_weights(config)
+    if described > held:
+        raise ValueError(f"{str(path)!r} describes a model of {described:,} weights, and holds {held:,}.")
+    with _faults_of_versions(path, metadata):
+        return keras.models.load_model(path, compile=False, safe_mode=True)
+
+
+def _survey(weights: bytes) -> tuple[int, str]:
+    """How many numbers an HDF5 file holds, and the path of something in it that is no numbers, or no plain ones."""
+    held, size = 0, 0
+
+    def look(name: bytes):
+        nonlocal held, size
+        item = file[name] if isinstance(file.get(name, getlink=True), h5py.HardLink) else None
+        if isinstance(item, h5py.Group):
+            return None
+        if not isinstance(item, h5py.Dataset) or item.is_virtual or item.external or item.dtype.kind not in "biuf":
+            return name
+        held, size = held + item.size, size + item.nbytes
+        return name if size > len(weights) else None  # it says that there is more than there is
+
+    with h5py.File(io.BytesIO(weights), "r") as file:
+        foreign = file.id.links.visit(look) or b""  # every link once, to whatever it leads
+    return held, foreign.decode(errors="replace")
+
+
+def _count_weights(config: dict) -> int:
+    """How many weights the model of a config has; none of them is made.
+
+    In a thread of its own, since Keras keeps, for each thread, a list of the weights that it has yet to make: these
+    never shall be.
+    """
+
+    def count() -> int:
+        with keras.StatelessScope(initialize_variables=False):
+            return keras.saving.deserialize_keras_object({**config, "compile_config": None}).count_params()
+
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(count).result()
+
+
+@contextmanager
+def faults_of(path: Path, fault: str, advice: str = "") -> Iterator[None]:
+    """Around a call of a library that reads a file: whatever the library raises becomes one line with the file's name.
+
+    A damaged file can make it raise anything. Nothing else of ours stands inside, and the cause is kept: our own
+    mistakes shall be seen as such.
+    """
+    try:
+        yield
+    except Exception as error:
+        lines = [line for line in str(error).splitlines() if line.strip()] or [""]
+        said = f"{type(error).__name__}: {lines[0].strip()[:120]}"
+        said = "".join(letter if letter.isprintable() else "\ufffd" for letter in said)  # it may quote the file
+        raise ValueError(f"{str(path)!r} {fault} ({said}).{advice}") from error
+
+
+def _faults_of_versions(path: Path, metadata):
+    """As `faults_of`; when another version of Keras wrote the file, the line says so."""
+    wrote = metadata.get("keras_version") if isinstance(metadata, dict) else None
+    if wrote == keras.__version__ or not re.fullmatch(r"\d[\w.]{0,20}", str(wrote)):
+        return faults_of(path, f"cannot be read by Keras {keras.__version__}")
+    return faults_of(
+        path,
+        f"was written by Keras {wrote} and cannot be read by Keras {keras.__version__}",
+        f' Load it with that version, `pip install "keras=={wrote}"`, or train the model again with this one.',
+    )

@@ -1,0 +1,94 @@
+"""The names that a model's file may use: Keras builds what they stand for, so everything else is refused unseen."""
+
+# Keras's own safe mode has let code through again and again. Here nothing is searched for evil: a name stands in this
+# table or is refused. What is in it computes with numbers: it reads no file, takes no function, and imports nothing.
+# tests/test_vocabulary.py shows that it suffices for every base.
+_CLASS_NAMES = {
+    "keras": "Sequential DTypePolicy",
+    "keras.src.models.functional": "Functional",
+    "keras.layers": """
+        Activation Add AlphaDropout Average AveragePooling2D BatchNormalization CenterCrop Concatenate Conv1D Conv2D
+        Conv2DTranspose Cropping2D Dense DepthwiseConv2D Dropout ELU Flatten GaussianDropout GaussianNoise
+        GlobalAveragePooling1D GlobalAveragePooling2D GlobalMaxPooling1D GlobalMaxPooling2D GroupNormalization Identity
+        InputLayer LayerNormalization LeakyReLU Maximum MaxPooling2D Minimum MultiHeadAttention Multiply Normalization
+        Permute PReLU RandomBrightness RandomContrast RandomCrop RandomErasing RandomFlip RandomHue RandomRotation
+        RandomSaturation RandomShear RandomTranslation RandomZoom ReLU RepeatVector Rescaling Reshape Resizing
+        SeparableConv2D Softmax SpatialDropout2D Subtract UnitNormalization UpSampling2D ZeroPadding2D
+    """,
+    "keras.src.applications.convnext": "LayerScale",
+    "keras.src.applications.inception_resnet_v2": "CustomScaleLayer",
+    "keras.src.ops.core": "Cast",
+    "keras.src.ops.nn": """
+        Elu Gelu HardSigmoid HardSilu LeakyRelu LogSoftmax Relu Relu6 Sigmoid Silu Softmax Softplus
+    """,
+    "keras.src.ops.numpy": """
+        Absolute Add Clip Concatenate Divide Exp ExpandDims Flip GetItem Log Max Maximum Mean Min Minimum Multiply
+        Negative Pad Power Reshape Sqrt Square Squeeze Stack Subtract Sum Tanh Transpose TrueDivide
+    """,
+    "keras.initializers": """
+        Constant GlorotNormal GlorotUniform HeNormal HeUniform Identity LecunNormal LecunUniform Ones Orthogonal
+        RandomNormal RandomUniform TruncatedNormal VarianceScaling Zeros
+    """,
+    "keras.regularizers": "L1 L1L2 L2 OrthogonalRegularizer",
+    "keras.constraints": "MaxNorm MinMaxNorm NonNeg UnitNorm",
+    "keras.optimizers": """
+        Adadelta Adafactor Adagrad Adam AdamW Adamax Ftrl Lamb Lion LossScaleOptimizer Nadam RMSprop SGD
+    """,
+    "keras.optimizers.schedules": """
+        CosineDecay CosineDecayRestarts ExponentialDecay InverseTimeDecay PiecewiseConstantDecay PolynomialDecay
+    """,
+    "keras.losses": """
+        BinaryCrossentropy BinaryFocalCrossentropy CategoricalCrossentropy CategoricalFocalCrossentropy
+        SparseCategoricalCrossentropy
+    """,
+    "keras.metrics": """
+        AUC Accuracy BinaryAccuracy CategoricalAccuracy F1Score Mean Precision Recall SparseCategoricalAccuracy
+        SparseTopKCategoricalAccuracy TopKCategoricalAccuracy
+    """,
+}
+_FUNCTION_NAMES = """
+    binary_accuracy binary_crossentropy categorical_accuracy categorical_crossentropy elu gelu hard_sigmoid hard_silu
+    leaky_relu linear relu relu6 sigmoid silu softmax sparse_categorical_accuracy sparse_categorical_crossentropy
+    sparse_top_k_categorical_accuracy tanh top_k_categorical_accuracy
+"""
+_CLASSES = {module: frozenset(names.split()) for module, names in _CLASS_NAMES.items()}
+_FUNCTIONS = frozenset(_FUNCTION_NAMES.split())
+_FUNCTION_MODULES = frozenset({"builtins", "keras.activations", "keras.losses", "keras.metrics"})  # where Keras looks
+_VALUES = frozenset({"__ellipsis__", "__keras_tensor__", "__numpy__", "__slice__", "__tensor__"})
+_ARRAYS = frozenset({"__numpy__", "__tensor__"})
+_NUMBERS = frozenset({"bool", "uint8", "int32", "int64", "float16", "bfloat16", "float32", "float64"})
+_NAMING = frozenset({"class_name", "registered_name", "spec_name"})  # a dict with one of these is built, not just read
+_DEEPEST = 50  # every base needs 14 or fewer
+
+
+def check_config(config) -> None:
+    """Raise ValueError unless `config`, as JSON gives it, is a model in which every name stands in the table."""
+    if not isinstance(config, dict) or config.get("class_name") not in ("Functional", "Sequential"):
+        raise ValueError("describes no Functional or Sequential model")
+    waiting = [(config, 0)]  # no recursion: how deep it goes is not ours to choose
+    while waiting:
+        value, depth = waiting.pop()
+        if depth > _DEEPEST:
+            raise ValueError(f"is nested deeper than {_DEEPEST} levels")
+        if isinstance(value, dict):
+            if not _NAMING.isdisjoint(value):
+                _check_name(value)
+            waiting += [(inner, depth + 1) for inner in value.values()]
+        elif isinstance(value, list):
+            waiting += [(inner, depth + 1) for inner in value]
+
+
+def _check_name(named: dict) -> None:
+    module, name, registered, inner = (named.get(k) for k in ("module", "class_name", "registered_name", "config"))
+    kind, name = ("function", inner) if name == "function" else ("class", name)
+    known = False
+    if isinstance(name, str) and isinstance(module, str | None) and registered in (None, name, "function"):
+        if kind == "function":
+            known = module in _FUNCTION_MODULES and name in _FUNCTIONS
+        elif module is None and name in _VALUES:
+            known = name not in _ARRAYS or (isinstance(inner, dict) and str(inner.get("dtype")) in _NUMBERS)
+        else:
+            known = name in _CLASSES.get(module, ())
+    if not known or "spec_name" in named:
+        said = f"{module}.{name}" + (f" ({registered})" if registered else "")
+        raise ValueError(f"names the {kind} {said[:100]!r}, which no model for pictures needs")
