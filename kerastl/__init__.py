@@ -32,6 +32,7 @@ _HOME = {
     "evaluate": "evaluation",
     "save": "saving",
     "load": "saving",
+    "without_augmentation": "export",
     "predict": "prediction",
     "grad_cam": "explain",
     "plot_images": "plots.pictures",

@@ -21,8 +21,9 @@ def build_model(
         weights: "imagenet" (Keras downloads them once), "garden" (bundled; MobileNetV2 with alpha=0.35), None for
             random weights, or a file of weights for this base without its top (`.weights.h5` or `.h5`).
         augment: put random flips, small turns and zooms in front. They act in training, and not in `predict` and
-            `evaluate`. When you call the model yourself or export it, say `training=False`: Keras's augmentation layers
-            take it that you are training unless they are told (fact 13 in tests/test_traps.py).
+            `evaluate`. When you call the model yourself, say `training=False`: Keras's augmentation layers take it that
+            you are training unless they are told (fact 13 in tests/test_traps.py). To export it, take
+            `without_augmentation(model)`.
         dropout: share of the pooled features that are dropped in each training step.
         **builder_arguments: passed to the builder in `keras.applications`, as `alpha=0.35`.
 

@@ -22,11 +22,20 @@ WORLD = "drawn"
 
 import importlib.util
 import sys
-if "google.colab" in sys.modules and importlib.util.find_spec("kerastl") is None:
-    get_ipython().run_line_magic("pip", "install -q git+{repository}")
-if importlib.util.find_spec("kerastl") is None:
+from pathlib import Path
+def is_missing():
+    spec = importlib.util.find_spec("kerastl")
+    return spec is None or spec.origin is None  # the folder of a clone has this name, too, but no origin
+IN_COLAB = "google.colab" in sys.modules
+if IN_COLAB and is_missing():
+    source = "./kerastl" if Path("kerastl/pyproject.toml").exists() else "git+{repository}"
+    get_ipython().run_line_magic("pip", "install -q " + source)
+if is_missing():
     class NotInstalled(Exception):
         def _render_traceback_(self):  # what Jupyter shows
+            if IN_COLAB:
+                return ["kerastl could not be installed. Upload its wheel, which `make wheel` puts into dist, with the",
+                        "file browser on the left, and run %pip install kerastl-*.whl in a new cell above this one."]
             return ["kerastl is not in this kernel. Run `make lab` in its folder, or choose the kernel .venv there."]
     raise NotInstalled
 

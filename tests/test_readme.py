@@ -46,6 +46,16 @@ def test_every_make_target_exists():
         assert done.returncode == 0, done.stderr
 
 
+def test_pip_is_upgraded_before_it_installs():
+    """That of Python 3.10 finds no end where an index does not say which Python a release needs."""
+    (windows,) = [block for block in blocks("") if r"Scripts\activate" in block]
+    made = subprocess.run(["make", "-nB", ".venv/ready"], cwd=ROOT, capture_output=True, text=True, check=True)  # noqa: S607
+    for way in (windows, made.stdout):
+        first, *others = re.findall(r"-m pip install (.+)", way)
+        assert re.fullmatch(r"(--quiet )?--upgrade pip", first)
+        assert others
+
+
 @pytest.mark.parametrize("line", commands("python -m kerastl"))
 def test_every_command_is_understood(line):
     arguments = shlex.split(line.removeprefix("python -m kerastl"))

@@ -180,6 +180,16 @@ print("one picture, asked five times:", ", ".join(f"{probability:.3f}" for proba
 # %% [markdown]
 # The server gives another answer each time: it augments. In Keras, augmentation layers take it that you are training unless
 # you say otherwise, and `export` says nothing. The **symptom**: ask twice. The **repair**: the line with `training=False`.
+#
+# Or the helper: it gives the same model, without the layers that act in training only. Converters to other formats, such as
+# LiteRT for phones or ONNX, want that one, too.
+
+# %%
+with redirect_stdout(StringIO()):
+    tl.without_augmentation(same).export(folder.parent / "careful")
+careful = tf.saved_model.load(str(folder.parent / "careful"))
+asked = np.stack([careful.serve(picture).numpy()[0] for _ in range(5)])
+print("one picture, asked five times:", ", ".join(f"{probability:.3f}" for probability in asked[:, asked[0].argmax()]))
 
 # %% [markdown]
 # ## Exercises

@@ -1,0 +1,174 @@
+"""The model as others use it: exported and converted, it answers as `predict` does, and alike each time."""
+
+import importlib.util
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import kerastl as tl
+from kerastl.graph import find_base_model
+
+layers = keras.layers
+
+
+@pytest.fixture
+def images(arrays) -> np.ndarray:
+    return arrays["test"][0].astype("float32")
+
+
+def by_hand(toy: keras.Model, *before) -> keras.Model:
+    """A model on a small base, with these layers before it."""
+    head = [layers.GlobalAveragePooling2D(), layers.Dropout(0.2), layers.Dense(3, activation="softmax")]
+    return keras.Sequential([keras.Input((32, 32, 3)), *before, find_base_model(toy), *head])
+
+
+@pytest.fixture
+def augmenting(toy) -> keras.Model:
+    return by_hand(toy, layers.RandomRotation(0.3, name="augmentation"), layers.Rescaling(1 / 127.5, -1))
+
+
+def spread(call, images) -> float:
+    """How far the answers to the same pictures lie apart, asked three times."""
+    return float(np.ptp([np.asarray(call(images)) for _ in range(3)], axis=0).max())
+
+
+def ask_lite(content: bytes, images: np.ndarray) -> np.ndarray:
+    """The answers of a LiteRT model, picture by picture."""
+    interpreter = tf.lite.Interpreter(model_content=content)
+    interpreter.allocate_tensors()
+    (into,), (out,) = interpreter.get_input_details(), interpreter.get_output_details()
+    answers = []
+    for image in images:
+        interpreter.set_tensor(into["index"], image[None])
+        interpreter.invoke()
+        answers.append(interpreter.get_tensor(out["index"])[0])
+    return np.stack(answers)
+
+
+def test_an_exported_model_gives_the_answers_of_predict_each_time(make_model, settle, arrays, images, tmp_path):
+    model = settle(make_model(), arrays["train"][0])
+    expected = model.predict(images, verbose=0)
+    assert np.ptp(expected, axis=0).max() > 0.01  # the pictures differ, and so do the answers
+    assert spread(lambda x: model(x, training=True), images) > 0.01  # there is something to leave out
+    tl.without_augmentation(model).export(tmp_path / "served", verbose=False)
+    server = tf.saved_model.load(str(tmp_path / "served"))
+    assert spread(server.serve, images) == 0
+    np.testing.assert_allclose(server.serve(images), expected, atol=1e-4)
+
+
+def test_it_answers_alike_after_keras_alone_saved_and_loaded_it(augmenting, images, tmp_path):
+    tl.without_augmentation(augmenting).save(tmp_path / "in_use.keras")
+    loaded = keras.models.load_model(tmp_path / "in_use.keras")
+    assert spread(loaded, images) == 0
+    np.testing.assert_allclose(loaded(images), augmenting.predict(images, verbose=0), atol=1e-4)
+
+
+def test_a_saved_and_loaded_model_can_be_exported(augmenting, images, tmp_path):
+    loaded = tl.load(tl.save(augmenting, tmp_path / "model.keras", ["blue", "green", "red"])).model
+    in_use = tl.without_augmentation(loaded)
+    assert spread(in_use, images) == 0
+    np.testing.assert_allclose(in_use(images), augmenting.predict(images, verbose=0), atol=1e-4)
+
+
+def test_the_weights_are_shared_and_the_model_itself_still_augments(augmenting, images, data):
+    in_use = tl.without_augmentation(augmenting)
+    before = np.asarray(in_use(images))
+    assert {id(weight) for weight in in_use.weights} == {id(weight) for weight in augmenting.weights}
+    tl.train_head(augmenting, data, epochs=1, verbose=0)
+    np.testing.assert_allclose(in_use(images), augmenting.predict(images, verbose=0), atol=1e-4)
+    assert np.abs(before - in_use(images)).max() > 1e-3
+    augmented = augmenting.get_layer("augmentation")
+    assert spread(lambda x: augmented(x, training=True), images) > 1
+
+
+def test_it_is_a_model_as_the_other_helpers_want_it(augmenting, images):
+    in_use = tl.without_augmentation(augmenting)
+    assert find_base_model(in_use) is find_base_model(augmenting)
+    names = ["blue", "green", "red"]
+    np.testing.assert_allclose(
+        [guess.probability for guess in tl.predict(in_use, images[0], class_names=names, top=3)],
+        [guess.probability for guess in tl.predict(augmenting, images[0], class_names=names, top=3)],
+        atol=1e-4,
+    )
+    again = tl.without_augmentation(in_use)  # nothing is left to leave out
+    np.testing.assert_allclose(again(images), in_use(images), atol=1e-4)
+
+
+@pytest.mark.parametrize("base", ["VGG16", "MobileNetV3Small"])
+def test_every_way_of_scaling_stays_inside(base, data, settle, arrays, images):
+    """VGG16 scales by bare operations (colours swapped, means taken off), MobileNetV3 inside the base."""
+    model = tl.build_model(base, data, weights=None)
+    if base != "VGG16":  # that has no BatchNorm
+        settle(model, arrays["train"][0])
+    in_use, expected = tl.without_augmentation(model), model.predict(images, verbose=0)
+    assert spread(in_use, images) == 0
+    assert np.ptp(expected, axis=0).max() > 1e-4
+    np.testing.assert_allclose(in_use(images), expected, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        lambda: [layers.RandomRotation(0.3), layers.Rescaling(1 / 255)],
+        lambda: [layers.Rescaling(1 / 127.5, -1), layers.RandomZoom(0.5), layers.GaussianNoise(0.5)],
+        lambda: [layers.Resizing(40, 40), layers.RandomTranslation(0.4, 0.4), layers.CenterCrop(32, 32)],
+        lambda: [keras.Sequential([layers.RandomFlip(), layers.RandomContrast(0.9)]), layers.BatchNormalization()],
+    ],
+    ids=["in front", "after the scaling", "between changes of size", "as a block"],
+)
+def test_augmentation_is_found_wherever_it_stands_before_the_base_and_nothing_else_goes(toy, images, before):
+    model = by_hand(toy, *before())
+    assert spread(lambda x: model(x, training=True), images) > 1e-3
+    in_use = tl.without_augmentation(model)
+    assert spread(in_use, images) == 0
+    np.testing.assert_allclose(in_use(images), model.predict(images, verbose=0), rtol=1e-4, atol=1e-4)
+
+
+def test_what_acts_by_chance_and_scales_in_use_is_an_error_with_a_way_out(toy, images):
+    model = by_hand(toy, keras.Sequential([layers.RandomFlip(), layers.Rescaling(1 / 255)], name="both"))
+    with pytest.raises(ValueError, match=r"layer 'both' acts by chance .* a layer of its own.*training=False"):
+        tl.without_augmentation(model)
+    image = keras.Input(model.input_shape[1:])  # the way out that it names
+    in_use = keras.Model(image, model(image, training=False))
+    assert spread(in_use, images) == 0
+    np.testing.assert_allclose(in_use(images), model.predict(images, verbose=0), atol=1e-4)
+
+
+def test_a_model_without_a_base_is_an_error():
+    with pytest.raises(ValueError, match="one nested base network; found none"):
+        tl.without_augmentation(keras.Sequential([keras.Input((4,)), layers.Dense(2)]))
+    with pytest.raises(TypeError, match="Received str"):
+        tl.without_augmentation("model.keras")
+
+
+# ---- other formats
+
+
+def test_a_saved_model_becomes_a_litert_model_with_its_own_operations_only(augmenting, images, tmp_path):
+    tl.without_augmentation(augmenting).export(tmp_path / "served", verbose=False)
+    content = tf.lite.TFLiteConverter.from_saved_model(str(tmp_path / "served")).convert()
+    np.testing.assert_allclose(ask_lite(content, images), augmenting.predict(images, verbose=0), atol=1e-4)
+
+
+def test_keras_exports_it_to_litert(augmenting, images, tmp_path):
+    file, in_use = tmp_path / "model.tflite", tl.without_augmentation(augmenting)
+    try:
+        in_use.export(file, format="litert", verbose=False)
+    except ValueError as error:
+        pytest.skip(f"Keras {keras.__version__} does not: {error}")
+    np.testing.assert_allclose(ask_lite(file.read_bytes(), images), augmenting.predict(images, verbose=0), atol=1e-4)
+
+
+@pytest.mark.skipif(
+    not all(map(importlib.util.find_spec, ("tf2onnx", "onnxruntime"))), reason="needs tf2onnx and onnxruntime"
+)
+def test_keras_exports_it_to_onnx(augmenting, images, tmp_path):
+    import onnxruntime
+
+    in_use = tl.without_augmentation(augmenting)
+    in_use.export(tmp_path / "model.onnx", format="onnx", verbose=False)
+    session = onnxruntime.InferenceSession(tmp_path / "model.onnx")
+    (answers,) = session.run(None, {session.get_inputs()[0].name: images})
+    np.testing.assert_allclose(answers, augmenting.predict(images, verbose=0), atol=1e-4)
