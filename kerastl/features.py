@@ -24,6 +24,7 @@ class Source(NamedTuple):
     epoch: Callable[[], Iterator]  # gives one epoch of batches (frontier's tensors, labels)
     steps: int  # batches in an epoch
     images: int  # images in an epoch; of a streamed dataset, at most
+    kept: bool  # whether a batch is only read, and not computed
 
 
 class Kept(NamedTuple):
@@ -36,16 +37,19 @@ class Kept(NamedTuple):
     def draw_epoch(self, shuffle: bool) -> Iterator[tuple[list[np.ndarray], np.ndarray]]:
         """One epoch of batches, for each image at random one of its views or the image as it is.
 
-        Chance comes from NumPy's own generator, which `keras.utils.set_random_seed` seeds.
+        Chance comes from NumPy's own generator, which `keras.utils.set_random_seed` seeds. It is asked now, not when
+        the batches are read, which may be in another thread.
         """
         images, rows = len(self.labels), len(self.tensors[0])
         order = np.random.permutation(images) if shuffle else np.arange(images)
-        for start in range(0, images, self.batch_size):
-            index = order[start : start + self.batch_size]
-            row = np.random.randint(rows, size=len(index)) if rows > 1 else 0
-            batch = [np.asarray(tensor[row, index]) for tensor in self.tensors]
-            release(self.tensors)
-            yield batch, self.labels[index]
+        batches = [order[start : start + self.batch_size] for start in range(0, images, self.batch_size)]
+        chosen = [np.random.randint(rows, size=len(index)) if rows > 1 else 0 for index in batches]
+        return (self._batch(row, index) for row, index in zip(chosen, batches, strict=True))
+
+    def _batch(self, row, index: np.ndarray) -> tuple[list[np.ndarray], np.ndarray]:
+        batch = [np.asarray(tensor[row, index]) for tensor in self.tensors]
+        release(self.tensors)
+        return batch, self.labels[index]
 
 
 def make_source(split: Split, dataset, views, shuffle: bool, verbose: int, label: str) -> Source:
@@ -62,7 +66,7 @@ def make_source(split: Split, dataset, views, shuffle: bool, verbose: int, label
         kept = run_frozen(split, dataset, views, verbose, label)
         if kept:
             images = len(kept.labels)
-            return Source(lambda: kept.draw_epoch(shuffle), -(-images // kept.batch_size), images)
+            return Source(lambda: kept.draw_epoch(shuffle), -(-images // kept.batch_size), images, True)
         if verbose:
             print(f"{label}: no room to keep the frozen part's outputs, so it runs in every epoch")
     return stream_source(split, dataset, augment=views != 0)
@@ -78,7 +82,7 @@ def stream_source(split: Split, dataset, augment: bool) -> Source:
             yield run_batch(split, images, augment, batch_size), np.asarray(labels)
 
     count = count_batches(dataset)
-    return Source(epoch, count, count * len(next(iter(dataset))[1]))
+    return Source(epoch, count, count * len(next(iter(dataset))[1]), False)
 
 
 def count_batches(dataset) -> int:

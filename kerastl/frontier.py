@@ -119,8 +119,11 @@ def _usual_start(base: keras.Model, nodes: list) -> int:
 
 
 def single(tensors: list):
-    """The tensor itself where there is only one: Keras wants the structure that a model was built with."""
-    return tensors if len(tensors) > 1 else tensors[0]
+    """The tensor itself where there is only one, else a tuple: Keras wants the structure that a model was built with.
+
+    (TensorFlow's datasets take a list for one tensor.)
+    """
+    return tuple(tensors) if len(tensors) > 1 else tensors[0]
 
 
 def _cheapest_place(nodes: list, first: int) -> tuple[int, list]:
