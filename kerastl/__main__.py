@@ -77,11 +77,13 @@ def make_parser() -> argparse.ArgumentParser:
     form = predict.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="print JSON")
     form.add_argument("--csv", action="store_true", help="print comma-separated values")
-    predict.add_argument("--cam", metavar="DIR", help="write a heat map for each picture: where it saw the class")
+    predict.add_argument(
+        "--cam", metavar="DIR", help="write a heat map for each picture into this folder; replaces no file"
+    )
 
     inspect = commands.add_parser("inspect", help="show what is in a model's file")
     inspect.add_argument("model", metavar="MODEL.keras", help="a file that train wrote")
-    inspect.add_argument("--picture", metavar="FILE.png", help="also draw the layers")
+    inspect.add_argument("--picture", metavar="FILE.png", help="also draw the layers, into a new file")
     return parser
 
 
@@ -102,13 +104,13 @@ def main(arguments: list[str] | None = None) -> int:
         return command.run(args) or 0
     except BrokenPipeError:  # who reads the output, such as `head`, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except (ValueError, TypeError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("\nstopped", file=sys.stderr)
         return 130
-    return 0
 
 
 if __name__ == "__main__":

@@ -8,7 +8,9 @@ from typing import NamedTuple
 import numpy as np
 
 from kerastl.bases import BUNDLED_SETS, bundled_folder
-from kerastl.sources import PART_NAMES, read_folder, read_tfds
+from kerastl.catalogue import read_tfds
+from kerastl.checks import check_dataset, check_source
+from kerastl.sources import PART_NAMES, read_folder
 
 
 class ImageData(NamedTuple):
@@ -55,11 +57,14 @@ def load_images(
 
     Raises:
         FileNotFoundError: the folder is not there.
-        ValueError: unknown name; no class folders, or only one; too few images in a class; parts that do not agree.
+        ValueError: unknown name; an archive, a table or another file; no class folders, or only one; too few images in
+            a class; parts that do not agree.
+        TypeError: neither a folder nor a name, such as arrays.
         ConnectionError: a download failed.
 
     Warns:
-        UserWarning: files that are no readable images; they are left out, not deleted.
+        UserWarning: files that are no readable images; they are left out, not deleted. Files that are no pictures by
+            their ending, such as .txt and .csv, are passed over (`kerastl.reading.OTHER_ENDINGS`).
 
     Example:
         >>> load_images("drawn_flowers").class_names
@@ -68,6 +73,7 @@ def load_images(
     _check_shares(validation_split, test_split)
     if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
         raise ValueError(f"Received batch_size={batch_size!r}. Expected a whole number, 1 or more.")
+    check_source(source)
     name = os.fspath(source)
     folder = Path(name).expanduser()
     size = _as_size(BUNDLED_SETS.get(name, 224) if image_size is None else image_size)
@@ -75,7 +81,7 @@ def load_images(
         parts, class_names = read_folder(folder, size)
     elif name in BUNDLED_SETS:
         parts, class_names = read_folder(bundled_folder() / name, size)
-    elif folder.is_absolute() or name.startswith((".", "~")) or isinstance(source, Path) or folder.exists():
+    elif folder.is_absolute() or name.startswith((".", "~")) or isinstance(source, Path):
         raise FileNotFoundError(
             f"There is no folder {name!r}. Expected a folder with one folder of images for each "
             f"class. {_nearest_parent(folder)}"
@@ -162,28 +168,7 @@ def check_image_data(data) -> None:
             f"Received {len(data.class_names)} class ({', '.join(data.class_names)}). Expected two or more."
         )
     for part in PART_NAMES:
-        dataset = getattr(data, part)
-        if int(dataset.cardinality()) in (0, -1):
-            found = "is empty" if int(dataset.cardinality()) == 0 else "repeats without end"
-            raise ValueError(f"The {part} dataset {found}. Expected one that gives each of its images once.")
-        spec = dataset.element_spec
-        if not (
-            isinstance(spec, tuple)
-            and len(spec) == 2
-            and spec[0].shape.rank == 4
-            and spec[0].shape[-1] == 3
-            and spec[1].shape.rank == 1
-            and spec[1].dtype.is_integer
-        ):
-            raise ValueError(
-                f"The {part} dataset has elements {spec}. Expected batches (images, labels) with images of "
-                "shape (batch, height, width, 3) and integer labels of shape (batch,)."
-            )
-        if None in spec[0].shape[1:]:
-            raise ValueError(
-                f"The {part} dataset has images of unknown size {tuple(spec[0].shape[1:])}. Expected one size for all: "
-                "resize them, with `dataset.map`, before they are put into batches."
-            )
+        check_dataset(getattr(data, part), part)
 
 
 def find_part(data, part: str):
@@ -208,16 +193,6 @@ def pick_images(dataset, numbers) -> list[tuple[np.ndarray, int]]:
         if len(found) == len(wanted):
             break
     return [found.get(int(number), last) for number in numbers]
-
-
-def check_pixels(images) -> None:
-    """Raise ValueError when a batch looks as if its pixels had been scaled already: the most common silent mistake."""
-    images = np.asarray(images)
-    if images.dtype != np.uint8 and (0.0 < images.max() <= 1.0 or images.min() < 0.0):
-        raise ValueError(
-            f"Pixels run from {images.min():.3g} to {images.max():.3g}. Expected 0 to 255: the scaling that "
-            "the base needs is inside the model, so do not divide by 255 or call preprocess_input."
-        )
 
 
 def _as_size(image_size) -> tuple[int, int]:

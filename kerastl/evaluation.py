@@ -7,6 +7,7 @@ from typing import NamedTuple
 import keras
 import numpy as np
 
+from kerastl.checks import check_labels
 from kerastl.features import predict_all
 from kerastl.graph import check_built
 from kerastl.quiet import no_retracing_warnings
@@ -145,12 +146,7 @@ def evaluate(model: keras.Model, dataset) -> Evaluation:
     check_built(model)
     probabilities, labels = predict_all(model, dataset)
     probabilities = both_classes(probabilities)
-    classes = probabilities.shape[1]
-    if labels.min() < 0 or labels.max() >= classes:
-        raise ValueError(
-            f"The labels run from {labels.min()} to {labels.max()}; the model knows {classes} classes, 0 to "
-            f"{classes - 1}. Use the dataset that the model was built for."
-        )
+    check_labels(labels, probabilities.shape[1])
     if labels.min() == labels.max():
         raise ValueError(
             f"All {len(labels)} images are of class {labels[0]}. Expected images of two classes or more: on one class "

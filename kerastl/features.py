@@ -8,7 +8,7 @@ from typing import NamedTuple
 import keras
 import numpy as np
 
-from kerastl.data import check_pixels
+from kerastl.checks import check_has_labels, check_labels, check_pixels
 from kerastl.frontier import Split, single
 from kerastl.graph import acts_differently_in_training, find_calls, leaf_layers, pooled_output
 from kerastl.progress import Progress
@@ -79,6 +79,7 @@ def stream_source(split: Split, dataset, augment: bool) -> Source:
         batch_size = 0
         for images, labels in dataset:
             batch_size = batch_size or len(labels)
+            check_labels(labels, split.upper.output_shape[-1])
             yield run_batch(split, images, augment, batch_size), np.asarray(labels)
 
     count = count_batches(dataset)
@@ -123,6 +124,7 @@ def run_frozen(split: Split, dataset, views: int = 0, verbose: int = 1, label: s
         progress.advance(0, room.place)
         start = 0
         for images, batch_labels in itertools.chain([first], batches):
+            check_labels(batch_labels, split.upper.output_shape[-1])
             end = start + len(batch_labels)
             for row in range(rows):
                 tensors = run_batch(split, images, row > 0, batch_size, remember=True)
@@ -186,6 +188,7 @@ def extract_features(model: keras.Model, dataset) -> Features:
 
 def predict_all(model: keras.Model, dataset) -> tuple[np.ndarray, np.ndarray]:
     """What a model gives for every image of a dataset, (images, …), and the labels, (images,) int64, from one pass."""
+    check_has_labels(dataset)
     outputs, labels = [], []
     for images, batch_labels in dataset:
         check_pixels(images)

@@ -32,7 +32,8 @@ def build_model(
         scaling that the base needs is inside. It is not compiled; the training functions do that.
 
     Raises:
-        ValueError: unknown base; images too small for it; weights of another shape or for another base.
+        ValueError: unknown base; images too small for it; weights of another shape or for another base; a width
+            (`alpha`) that is not above 0, or one for which there are no ImageNet weights.
         FileNotFoundError: the file of weights is not there.
         ConnectionError: Keras could not download the weights.
 
@@ -51,6 +52,10 @@ def build_model(
         )
     if not 0 <= dropout < 1:
         raise ValueError(f"Received dropout={dropout}. Expected a share from 0 up to, but not including, 1.")
+    if not builder_arguments.get("alpha", 1) > 0:
+        raise ValueError(
+            f"Received alpha={builder_arguments['alpha']}. Expected a width above 0, such as 0.35; 1 is the usual one."
+        )
     base_model = _build_base(entry, image_shape, weights, builder_arguments)
 
     image = keras.Input(image_shape, name="image")

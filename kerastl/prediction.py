@@ -7,11 +7,11 @@ from typing import NamedTuple
 import keras
 import numpy as np
 
-from kerastl.data import check_pixels
+from kerastl.checks import check_pixels
 from kerastl.evaluation import both_classes
 from kerastl.quiet import no_retracing_warnings
+from kerastl.reading import read_image
 from kerastl.saving import SavedModel, check_class_names, load
-from kerastl.sources import read_image
 
 
 class Prediction(NamedTuple):
@@ -29,22 +29,30 @@ def predict(model, image, *, class_names: Sequence[str] | None = None, top: int 
         model: a file that `save` wrote, what `load` returned, or a model (then give `class_names`).
         image: a file, or an array (height, width, 3) with pixels 0–255 in the model's size.
         class_names: only with a bare model.
-        top: how many classes to return.
+        top: how many classes to return, 1 or more.
 
     Returns:
         A list of `Prediction(class_name, probability)`, the most probable first.
 
     Raises:
-        FileNotFoundError, ValueError: the file or the picture is not there or not readable; an array of another shape.
+        FileNotFoundError, ValueError: the file or the picture is not there or not readable; an array of another shape;
+            an impossible `top`.
 
     Example:
         >>> predict("flowers.keras", "photo.jpg")
         [Prediction(class_name='tulip', probability=0.97), …]
     """
+    check_top(top)
     model, class_names = open_model(model, class_names)
     probabilities = probabilities_of(model, read_pixels(model, image))
-    best = np.argsort(-probabilities, kind="stable")[: max(top, 1)]
+    best = np.argsort(-probabilities, kind="stable")[:top]
     return [Prediction(class_names[number], float(probabilities[number])) for number in best]
+
+
+def check_top(top) -> None:
+    """Raise ValueError unless at least one class is asked for."""
+    if isinstance(top, bool) or not isinstance(top, int) or top < 1:
+        raise ValueError(f"Received top={top!r}. Expected how many classes to show: a whole number, 1 or more.")
 
 
 def open_model(model, class_names: Sequence[str] | None = None) -> SavedModel:

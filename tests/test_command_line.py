@@ -102,7 +102,8 @@ def test_predict_prints_csv_that_a_program_can_read(trained, picture_folder, cap
     odd.write_bytes((picture_folder / "red" / "01.png").read_bytes())
     assert main(["predict", str(trained[1] / "model.keras"), str(odd), "--csv"]) == 0
     header, row = csv.reader(io.StringIO(capsys.readouterr().out))
-    assert header == ["file", "class_1", "probability_1", "class_2", "probability_2", "class_3", "probability_3"]
+    names = ["class_1", "probability_1", "class_2", "probability_2", "class_3", "probability_3"]
+    assert header == ["file", *names, "error"]
     assert row[0] == str(odd)
     assert sum(map(float, row[2::2])) == pytest.approx(1, abs=1e-5)
 
@@ -316,7 +317,7 @@ def test_wrong_sources_are_refused(capsys, tmp_path):
 
 
 def test_wrong_files_for_predict_are_refused(capsys, trained, tmp_path):
-    assert_refused(capsys, ["predict", str(tmp_path / "no.keras"), "photo.jpg"], "There is no file", "no.keras")
+    assert_refused(capsys, ["predict", str(tmp_path / "no.keras"), __file__], "There is no file", "no.keras")
     assert_refused(capsys, ["inspect", str(tmp_path / "no.keras")], "There is no file", "no.keras")
     model = str(trained[1] / "model.keras")
     assert_refused(capsys, ["predict", model, str(tmp_path / "no.jpg")], "There is no file", "no.jpg")

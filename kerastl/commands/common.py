@@ -1,5 +1,7 @@
 """What several commands need to print and to draw."""
 
+import os
+import tempfile
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -10,7 +12,36 @@ def printable(value) -> str:
     return "".join(letter if letter.isprintable() else "\ufffd" for letter in str(value))
 
 
+def check_new_figure(path: Path) -> None:
+    """Raise OSError or ValueError, before the work is done, when no figure can be written there or a file is there."""
+    known = plt.Figure().canvas.get_supported_filetypes()
+    if path.suffix[1:].lower() not in known:
+        raise ValueError(f"{str(path)!r} is no name for a picture. Expected one that ends in .png.")
+    try:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        check_folder(path.parent)
+    else:
+        raise FileExistsError(f"{str(path)!r} exists already. Choose another name, or move it away.")
+
+
+def check_folder(folder: Path) -> None:
+    """Raise OSError when no file can be written into a folder."""
+    if not folder.is_dir():
+        raise FileNotFoundError(f"There is no folder {str(folder)!r}. Make it first, or choose another.")
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise OSError(f"Nothing can be written into {str(folder)!r} ({error.strerror}). Choose another.") from None
+
+
 def save_figure(figure, path: Path) -> None:
-    """Write a figure as PNG, and close it."""
-    figure.savefig(path, dpi=120)
-    plt.close(figure)
+    """Write a figure in the format of its ending, and close it. It appears under its name when it is complete."""
+    unfinished = path.with_name(f".unfinished-{os.getpid()}{path.suffix}")
+    try:
+        figure.savefig(unfinished, dpi=120)
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+        plt.close(figure)

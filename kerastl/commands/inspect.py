@@ -3,13 +3,15 @@
 from pathlib import Path
 
 from kerastl.blocks import list_blocks
-from kerastl.commands.common import printable, save_figure
+from kerastl.commands.common import check_new_figure, printable, save_figure
 from kerastl.plots.layers import plot_layers
 from kerastl.saving import load, load_summary
 
 
 def run(args) -> None:
     """Print what is in a model's file: classes, sizes, layers, and how it was trained."""
+    if args.picture is not None:
+        check_new_figure(Path(args.picture).expanduser())
     model, class_names = load(args.model)
     blocks = list_blocks(model)
     height, width = model.input_shape[1:3]

@@ -1,0 +1,89 @@
+"""Read an image set of the catalogue of TensorFlow Datasets into arrays, by its name."""
+
+import os
+import socket
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import numpy as np
+
+from kerastl.bases import BUNDLED_SETS, suggest
+from kerastl.reading import resize
+from kerastl.sources import PART_NAMES
+
+PATIENCE = 10  # seconds in which a server has to answer
+
+
+def read_tfds(name: str, size) -> tuple[dict, list[str]]:
+    """{part: (images, labels)} and the class names of a TensorFlow Datasets set."""
+    import tensorflow_datasets as tfds
+    from PIL import Image
+
+    try:
+        builder = tfds.builder(name)
+    except (tfds.core.DatasetNotFoundError, AssertionError, ValueError) as error:
+        known = [*BUNDLED_SETS, *tfds.list_builders(with_community_datasets=False)]
+        near = suggest(name.split("/")[0].split(":")[0], known)
+        raise ValueError(
+            f"Unknown images: {name!r}. Expected a folder, a bundled set ({', '.join(BUNDLED_SETS)}) or the name of a "
+            f"TensorFlow Datasets set. {near if near.startswith('Did') else ''}".rstrip()
+        ) from error
+    features, keys = builder.info.features, builder.info.supervised_keys
+    if not (
+        keys
+        and len(keys) == 2
+        and isinstance(features[keys[0]], tfds.features.Image)
+        and isinstance(features[keys[1]], tfds.features.ClassLabel)
+    ):
+        raise ValueError(f"TensorFlow Datasets' {name!r} is not an image classification set.")
+    try:
+        _look_for_network(builder)
+        builder.download_and_prepare()
+    except ImportError:
+        raise
+    except Exception as error:  # TFDS raises whatever its many download paths raise
+        raise ConnectionError(
+            f"Could not download {name!r} with TensorFlow Datasets ({type(error).__name__}: {error}). Check the "
+            "connection; or copy a prepared set from another machine to ~/tensorflow_datasets; or, without one, use "
+            'the bundled pictures: load_images("drawn_flowers").'
+        ) from error
+    parts = {}
+    for part in PART_NAMES:
+        if part in builder.info.splits:
+            pairs = [
+                (resize(Image.fromarray(np.squeeze(image)), size), label)
+                for image, label in tfds.as_numpy(builder.as_dataset(split=part, as_supervised=True))
+            ]
+            images, labels = zip(*pairs, strict=True)
+            parts[part] = np.stack(images), np.array(labels, np.int64)
+    if "train" not in parts:
+        raise ValueError(
+            f"TensorFlow Datasets' {name!r} has no part named 'train'; it has {list(builder.info.splits)}."
+        )
+    return parts, list(features[keys[1]].names)
+
+
+def _look_for_network(builder) -> None:
+    """Raise ConnectionError when a set has to be downloaded and nobody answers: TFDS itself tries for minutes."""
+    downloads = Path(builder.data_dir_root) / "downloads"
+    had = ("*.INFO", f"{builder.name}/*.INFO", "manual/*")  # TFDS notes so what it has downloaded
+    if os.path.exists(builder.data_dir) or any(any(downloads.glob(files)) for files in had):
+        return  # the set, or archives that may be enough: TFDS will see
+    urls = {} if builder.MANUAL_DOWNLOAD_INSTRUCTIONS else builder.url_infos or {}
+    if urls and not any(_answers(url) for url in urls):
+        hosts = sorted({urlsplit(url).hostname for url in urls})
+        raise ConnectionError(f"no answer from {', '.join(hosts)}")
+
+
+def _answers(url: str) -> bool:
+    """Whether the server, or the proxy through which it would be asked, takes a connection."""
+    from requests import utils  # what TFDS downloads with
+
+    proxy = utils.select_proxy(url, utils.get_environ_proxies(url))
+    address = urlsplit(utils.prepend_scheme_if_needed(proxy, "http") if proxy else url)
+    port = address.port or {"https": 443, "ftp": 21}.get(address.scheme, 80)
+    try:
+        socket.create_connection((address.hostname, port), PATIENCE).close()
+    except OSError:
+        return False
+    return True

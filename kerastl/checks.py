@@ -1,0 +1,134 @@
+"""Look at what comes from outside before it is used: what to load, datasets, labels, pixels."""
+
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+
+# How to make what is expected, as lines to be copied.
+_DATASET = "tf.data.Dataset.from_tensor_slices((images, labels)).batch(32)"
+_FROM_ARRAYS = (
+    f"make a dataset of each part, `train = {_DATASET}` (with `.shuffle(len(labels))` before `.batch` for training), "
+    "and `data = kerastl.ImageData(train, validation, test, class_names)`; images 0 to 255, labels from 0"
+)
+_FROM_TABLE = (
+    "for row in {rows}: os.makedirs(f\"photos/{{row['label']}}\", exist_ok=True); "
+    'shutil.copy(row["file"], f"photos/{{row[\'label\']}}")'
+)
+
+
+def check_source(source) -> None:
+    """Raise TypeError or ValueError when `load_images` is given something else than a folder or a name."""
+    expected = "Expected a folder with one folder of images for each class, or a name such as 'drawn_flowers'."
+    if not isinstance(source, str | os.PathLike):
+        if hasattr(source, "columns"):
+            rows = "table.to_dict('records')"
+            advice = (
+                f"sort the pictures into such folders, `{_FROM_TABLE.format(rows=rows)}`, then load_images('photos')"
+            )
+        else:
+            advice = f"from arrays {_FROM_ARRAYS}"
+        raise TypeError(f"Received {type(source).__name__}. {expected} To go on, {advice}.")
+    if source == "":
+        raise ValueError(f"Received an empty name. {expected} The folder in which you are is '.'.")
+    path = Path(source).expanduser()
+    if not path.is_file():
+        return
+    endings = [ending for _, known, _ in shutil.get_unpack_formats() for ending in known]
+    if path.name.lower().endswith(tuple(endings)):
+        folder = path.name.split(".")[0]
+        advice = f"Unpack it, `shutil.unpack_archive({str(path)!r}, {folder!r})`, then load_images({folder!r})."
+    elif path.suffix.lower() in (".csv", ".tsv"):
+        line = _FROM_TABLE.format(rows=f"csv.DictReader(open({str(path)!r}))")
+        advice = f"Sort the pictures into such folders, `{line}`, then load_images('photos')."
+    elif path.suffix.lower() in (".npy", ".npz"):
+        advice = f"Load the arrays with `numpy.load`; {_FROM_ARRAYS}."
+    else:
+        advice = f"Did you mean {str(path.absolute().parent.parent)!r}?"
+    raise ValueError(f"{str(path)!r} is a file. {expected} {advice}")
+
+
+def check_dataset(dataset, part: str) -> None:
+    """Raise TypeError or ValueError when a part of `ImageData` is not as its docstring describes it."""
+    import tensorflow as tf
+
+    if not isinstance(dataset, tf.data.Dataset):
+        raise TypeError(
+            f"The {part} part is a {type(dataset).__name__}. Expected a tf.data.Dataset of batches (images, labels); "
+            f"from arrays: `{_DATASET}`."
+        )
+    if int(dataset.cardinality()) in (0, -1):
+        found = "is empty" if int(dataset.cardinality()) == 0 else "repeats without end"
+        raise ValueError(f"The {part} dataset {found}. Expected one that gives each of its images once.")
+    spec = dataset.element_spec
+    if not _is_images_and_labels(spec):
+        raise ValueError(
+            f"The {part} dataset has elements {spec}. Expected batches (images, labels) with images of "
+            f"shape (batch, height, width, 3) and integer labels of shape (batch,).{_advice(spec)}"
+        )
+    if None in spec[0].shape[1:]:
+        raise ValueError(
+            f"The {part} dataset has images of unknown size {tuple(spec[0].shape[1:])}. Expected one size for all: "
+            "resize them, with `dataset.map`, before they are put into batches."
+        )
+
+
+def _is_images_and_labels(spec) -> bool:
+    return (
+        isinstance(spec, tuple)
+        and len(spec) == 2
+        and all(hasattr(one, "shape") for one in spec)
+        and spec[0].shape.rank == 4
+        and spec[0].shape[-1] == 3
+        and spec[1].shape.rank == 1
+        and spec[1].dtype.is_integer
+    )
+
+
+def _advice(spec) -> str:
+    """What to do about the most common elements that are something else."""
+    if hasattr(spec, "shape"):
+        return f" It has no labels: from arrays, `{_DATASET}`."
+    if not (isinstance(spec, tuple) and len(spec) == 2 and all(hasattr(one, "shape") for one in spec)):
+        return ""
+    images, labels = spec
+    if images.shape.rank == 3 and labels.shape.rank == 0:
+        return " Put them into batches: `dataset.batch(32)`."
+    if labels.shape.rank == 2 and labels.shape[1] == 1:
+        return " Take one axis off the labels: `dataset.map(lambda images, labels: (images, labels[:, 0]))`."
+    if labels.shape.rank == 2:
+        return " Of one-hot labels: `dataset.map(lambda images, labels: (images, tf.argmax(labels, axis=1)))`."
+    if images.shape.rank == 4 and images.shape[-1] == 1:
+        return " Of grey images: `dataset.map(lambda images, labels: (tf.repeat(images, 3, axis=-1), labels))`."
+    return ""
+
+
+def check_has_labels(dataset) -> None:
+    """Raise ValueError when a `tf.data.Dataset` gives images alone; what is no such dataset is let through."""
+    if hasattr(getattr(dataset, "element_spec", None), "shape"):
+        raise ValueError(
+            f"The dataset has elements {dataset.element_spec}. Expected batches (images, labels)."
+            f"{_advice(dataset.element_spec)}"
+        )
+
+
+def check_labels(labels, classes: int) -> None:
+    """Raise ValueError when one of some labels names none of the classes; one output stands for two of them."""
+    labels, classes = np.asarray(labels), max(classes, 2)
+    if labels.min() < 0 or labels.max() >= classes:
+        raise ValueError(
+            f"The labels run from {labels.min()} to {labels.max()}; the model knows {classes} classes, 0 to "
+            f"{classes - 1}. Use the dataset that the model was built for. Where labels count from 1: "
+            "`dataset.map(lambda images, labels: (images, labels - 1))`."
+        )
+
+
+def check_pixels(images) -> None:
+    """Raise ValueError when a batch looks as if its pixels had been scaled already: the most common silent mistake."""
+    images = np.asarray(images)
+    if images.dtype != np.uint8 and (0.0 < images.max() <= 1.0 or images.min() < 0.0):
+        raise ValueError(
+            f"Pixels run from {images.min():.3g} to {images.max():.3g}. Expected 0 to 255: the scaling that "
+            "the base needs is inside the model, so do not divide by 255 or call preprocess_input."
+        )

@@ -1,0 +1,219 @@
+"""One picture: from its file to pixels, upright, in three colours, in the size that the model wants."""
+
+import os
+import threading
+import warnings
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import numpy as np
+
+# Decoded at the same time by all threads together. Measured: 0.4 GB, with transparency 0.8, as WebP 1.5. Beyond that
+# glibc keeps up to 80 MB for each thread that has decoded a large picture.
+MOST_PIXELS = 100_000_000
+MOST_JPEG_PIXELS = 250_000_000  # a JPEG is decoded at down to an eighth of its height and width
+
+PROGRAMS = ("EPS", "WMF", "EMF")  # Pillow hands these to Ghostscript, or to Windows: nobody's file shall run anything
+
+# What lies beside pictures and is none. Any other file is looked into.
+OTHER_ENDINGS = (
+    *(".txt", ".md", ".html", ".pdf", ".log"),
+    *(".csv", ".json", ".jsonl", ".xml", ".yaml", ".yml"),
+    *(".keras", ".h5", ".npy", ".npz", ".py", ".ipynb", ".zip"),
+    *(".db", ".ini"),  # Thumbs.db and desktop.ini of Windows
+)
+
+
+class UnreadableError(ValueError):
+    """A file that is no picture, a damaged one, or one that is refused."""
+
+
+class RefusedError(ValueError):
+    """A picture that could be decoded, but takes too much memory, or whose colours cannot be known."""
+
+    def __init__(self, reason: str, expected: str = "8 bits a colour: convert it with the program that made it"):
+        super().__init__(f"{reason}. Expected {expected}.")
+        self.reason, self.expected = reason, expected
+
+
+def find_pictures(folder: Path) -> list[Path]:
+    """The files of a folder that should be pictures, sorted: all but hidden ones and `OTHER_ENDINGS`."""
+    return sorted(
+        entry
+        for entry in folder.iterdir()
+        if entry.is_file() and not entry.name.startswith(".") and entry.suffix.lower() not in OTHER_ENDINGS
+    )
+
+
+def read_image(path, image_size: tuple[int, int]) -> np.ndarray:
+    """Read one picture as the model wants it: uint8 (height, width, 3), 0–255, turned as the camera was held.
+
+    Of several pictures in a file it is the first. Colours are taken as they are stored, without a colour profile. What
+    is see-through shows white. 16 bits a colour are scaled to 8. What has no known white is refused, not guessed:
+    floating-point and 32-bit numbers, and 16 bits of which only the lower ones are used (12 bits from a microscope).
+
+    Raises:
+        FileNotFoundError: it is not there.
+        UnreadableError (a ValueError): it is no picture that Pillow can read, is too large, or is refused as above.
+    """
+    from PIL import Image, ImageOps
+
+    name = os.fspath(path)
+    expected = "a whole JPEG, PNG, GIF, BMP, TIFF or WebP file, or another that Pillow can read"
+    _here.file = name
+    try:
+        with open(os.path.expanduser(name), "rb") as file:
+            image = _open(file)
+            pixels = _pixels_to_decode(image, 2 * max(image_size))  # twice: `resize` averages over some
+            with _room(pixels), closing(image):  # the image is gone before its room is given to others
+                layout = _layout(image)
+                ImageOps.exif_transpose(image, in_place=True)
+                return resize(image, image_size, layout)
+    except FileNotFoundError:
+        raise FileNotFoundError(f"There is no file {name!r}.") from None
+    except Image.UnidentifiedImageError:
+        reason = "it is of no kind that Pillow knows"
+    except RefusedError as error:
+        reason, expected = error.reason, error.expected
+    except Exception as error:  # on damaged files Pillow's many readers raise whatever they meet
+        reason = f"{error or type(error).__name__}"
+    finally:
+        _here.file = None
+    raise UnreadableError(f"Cannot read {name!r} as an image ({reason}). Expected {expected}.")
+
+
+def resize(image, size: tuple[int, int], layout: str = "") -> np.ndarray:
+    """A Pillow image as `read_image` returns it; `layout` says how the file stores its numbers."""
+    from PIL import Image
+
+    resized = _in_colour(image, layout).resize(size[::-1], Image.Resampling.BILINEAR, reducing_gap=2.0)
+    return np.asarray(resized.convert("RGB"))
+
+
+def _in_colour(image, layout: str):
+    """The image in grey ("L") or in colours ("RGB"), 8 bits each, on white."""
+    from PIL import Image
+
+    if image.mode == "F":
+        raise RefusedError("it holds floating-point numbers, and nothing says which of them is white")
+    if image.mode.startswith("I"):
+        return _grey_of_16_bits(image, layout)
+    if "16" in layout:  # Pillow has kept the upper half of each number
+        colours = [band for band in image.getbands() if band != "A"]
+        _check_range(max(image.getchannel(colour).getextrema()[1] for colour in colours), 255)
+    if image.mode in ("LA", "PA", "RGBA", "RGBa") or "transparency" in image.info:
+        image = image if image.mode == "RGBA" else image.convert("RGBA")
+        white = Image.new("RGB", image.size, "white")
+        white.paste(image, mask=image)
+        return white
+    return image if image.mode in ("L", "RGB") else image.convert("L" if image.mode == "1" else "RGB")
+
+
+def _grey_of_16_bits(image, layout: str):
+    from PIL import Image
+
+    if image.mode == "I" and layout != "I;16B" and image.format != "PPM":
+        raise RefusedError("it holds numbers of 32 bits or with a sign, and nothing says which of them is white")
+    numbers = np.asarray(image)
+    _check_range(numbers.max(), 65535)
+    grey = (numbers // 256).astype(np.uint8)
+    if getattr(image, "tag_v2", {}).get(262) == 0:  # a TIFF in which 0 is white; Pillow turns only 8 bits
+        grey = 255 - grey
+    if "transparency" in image.info:
+        grey[numbers == image.info["transparency"]] = 255
+    return Image.fromarray(grey)
+
+
+def _check_range(highest: int, most: int) -> None:
+    if highest < most / 4:
+        raise RefusedError(
+            "of its 16 bits a colour the upper two are empty: fewer bits stored in 16, or all but black?"
+        )
+
+
+def _layout(image) -> str:
+    """How the file stores its numbers, as "RGB;16B"; "" where Pillow does not say."""
+    arguments = image.tile[0][3] if image.tile else ""
+    first = arguments[0] if isinstance(arguments, tuple) and arguments else arguments
+    return first if isinstance(first, str) else ""
+
+
+def _open(file):
+    """Read the header. Pillow's own limit is one for the whole program, and knows nothing of how JPEGs are decoded."""
+    from PIL import Image
+
+    file.peek()  # a slow disk is waited for outside the lock
+    with _opening:
+        kept, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+        try:
+            image = Image.open(file)
+        finally:
+            Image.MAX_IMAGE_PIXELS = kept
+    if image.format in PROGRAMS:
+        raise RefusedError(f"{image.format} is a drawing that another program would have to run", "a picture of pixels")
+    return image
+
+
+def _pixels_to_decode(image, wanted: int) -> int:
+    """How many pixels have to be decoded. A JPEG is told to shrink, to no less than `wanted` pixels on a side."""
+    width, height = image.size
+    image.draft(None, (wanted, wanted))
+    # a progressive JPEG is in memory as a whole before it shrinks
+    pixels = width * height if image.info.get("progressive") else image.width * image.height
+    if pixels > MOST_PIXELS or width * height > MOST_JPEG_PIXELS:
+        raise RefusedError(
+            f"it has {width:,}×{height:,} pixels, too many for the memory of a usual computer",
+            f"at most {MOST_PIXELS / 1e6:.0f} million, in an ordinary JPEG {MOST_JPEG_PIXELS / 1e6:.0f} million. Make "
+            "it smaller, or save it as JPEG",
+        )
+    return pixels
+
+
+class _Room:
+    """Lets threads decode at the same time while what they decode is not more than `MOST_PIXELS` in all."""
+
+    def __init__(self):
+        self._taken, self._changed = 0, threading.Condition()
+
+    @contextmanager
+    def __call__(self, pixels: int):
+        with self._changed:
+            self._changed.wait_for(lambda: self._taken + pixels <= MOST_PIXELS)
+            self._taken += pixels
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._taken -= pixels
+                self._changed.notify_all()
+
+
+_room, _opening, _here = _Room(), threading.Lock(), threading.local()
+
+
+@contextmanager
+def file_notes():
+    """What Pillow warns of in this context is said at its end, with the files that it warned of. Not for threads."""
+    notes = []
+    with warnings.catch_warnings():
+        warnings.filterwarnings("always", module="PIL")
+        show = warnings.showwarning
+
+        def keep(message, *arguments, **options) -> None:
+            file = getattr(_here, "file", None)
+            if file:
+                notes.append(f"{file!r}: {message}")
+            else:
+                show(message, *arguments, **options)
+
+        warnings.showwarning = keep
+        yield
+    notes = sorted(set(notes))
+    if notes:
+        warn_of_files(f"Pillow read {len(notes)} file{'s' * (len(notes) != 1)} with a remark", notes)
+
+
+def warn_of_files(what: str, lines: list[str]) -> None:
+    """Warn of what happened with some files, one line for each, but not of hundreds."""
+    listed = "\n  ".join(lines[:10] + [f"… and {len(lines) - 10} more"] * (len(lines) > 10))
+    warnings.warn(f"{what}:\n  {listed}", stacklevel=4)

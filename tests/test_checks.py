@@ -1,0 +1,171 @@
+"""What people give instead of a folder, a dataset, labels: each is told what to do, in a line that runs."""
+
+import csv
+import os
+import re
+import shutil
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import kerastl as tl
+from kerastl.data import make_dataset
+
+
+class Table(dict):
+    """As a DataFrame of pandas, as far as it matters here."""
+
+    columns = ("file", "label")
+
+    def to_dict(self, orient):
+        assert orient == "records"
+        return [dict(zip(self, row, strict=True)) for row in zip(*self.values(), strict=True)]
+
+
+def lines_in(error) -> list[str]:
+    return re.findall("`(.*?)`", str(error.value))
+
+
+# ---- instead of a folder
+
+
+def test_an_empty_name_is_not_the_current_folder(picture_folder, monkeypatch):
+    monkeypatch.chdir(picture_folder)
+    with pytest.raises(ValueError, match=r"Received an empty name\. Expected a folder .*The folder in which you are"):
+        tl.load_images("")
+    assert tl.load_images(".", image_size=8).class_names == ["blue", "green", "red"]
+
+
+@pytest.mark.parametrize("kind", ["zip", "gztar"])
+def test_an_archive_is_unpacked_by_the_line_in_the_error(picture_folder, tmp_path, monkeypatch, kind):
+    monkeypatch.chdir(tmp_path)
+    name = os.path.basename(shutil.make_archive("photos", kind, picture_folder))
+    with pytest.raises(ValueError, match=rf"'{name}' is a file\. Expected a folder.*then load_images") as error:
+        tl.load_images(name)
+    exec(lines_in(error)[0], {"shutil": shutil})  # noqa: S102
+    assert tl.load_images("photos", image_size=8).class_names == ["blue", "green", "red"]
+
+
+def write_table(picture_folder, path) -> None:
+    with open(path, "w", newline="", encoding="utf-8") as file:
+        table = csv.writer(file)
+        table.writerow(["file", "label"])
+        for picture in sorted(picture_folder.glob("*/*")):
+            table.writerow([picture, picture.parent.name])
+
+
+def test_a_csv_file_is_sorted_into_folders_by_the_line_in_the_error(picture_folder, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_table(picture_folder, "labels.csv")
+    with pytest.raises(ValueError, match=r"'labels\.csv' is a file\. Expected a folder") as error:
+        tl.load_images("labels.csv")
+    exec(lines_in(error)[0], {"csv": csv, "os": os, "shutil": shutil})  # noqa: S102
+    data = tl.load_images("photos", image_size=8)
+    assert sum(len(labels) for part in data[:3] for _, labels in part) == 30
+
+
+def test_a_table_is_sorted_into_folders_by_the_line_in_the_error(picture_folder, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    files = sorted(picture_folder.glob("*/*"))
+    table = Table(file=files, label=[file.parent.name for file in files])
+    with pytest.raises(TypeError, match=r"Received Table\. Expected a folder") as error:
+        tl.load_images(table)
+    exec(lines_in(error)[0], {"table": table, "os": os, "shutil": shutil})  # noqa: S102
+    assert len(list((tmp_path / "photos").glob("*/*"))) == 30
+
+
+@pytest.mark.parametrize("given", ["array", "tuple", None, 3, b"photos"])
+def test_arrays_and_other_things_are_a_type_error(arrays, given):
+    source = {"array": arrays["train"][0], "tuple": arrays["train"]}.get(given, given)
+    with pytest.raises(TypeError, match=rf"Received {type(source).__name__}\. Expected a folder.*kerastl\.ImageData\("):
+        tl.load_images(source)
+
+
+def test_a_single_picture_is_an_error_that_names_the_folder_above(picture_folder):
+    with pytest.raises(ValueError, match=rf"00\.jpg' is a file\. .*Did you mean '{re.escape(str(picture_folder))}'\?"):
+        tl.load_images(picture_folder / "red" / "00.jpg")
+
+
+# ---- instead of datasets
+
+
+def test_arrays_in_image_data_become_datasets_by_the_line_in_the_error(data, arrays, toy):
+    with pytest.raises(TypeError, match=r"The train part is a tuple\. Expected a tf\.data\.Dataset") as error:
+        tl.train_head(toy, data._replace(train=arrays["train"]))
+    images, labels = arrays["train"]
+    made = eval(lines_in(error)[0], {"tf": tf, "images": images, "labels": labels})  # noqa: S307
+    tl.train_head(toy, data._replace(train=made), epochs=1, verbose=0)
+
+
+DATASETS = {  # what is wrong with it: the dataset, and whether the line in the error mends it
+    "unbatched": lambda images, labels: tf.data.Dataset.from_tensor_slices((images, labels)),
+    "one-hot": lambda images, labels: make(images, np.eye(3, dtype="int64")[labels]),
+    "column": lambda images, labels: make(images, labels[:, None]),
+    "grey": lambda images, labels: make(images[..., :1], labels),
+}
+
+
+def make(*arrays):
+    return tf.data.Dataset.from_tensor_slices(arrays).batch(9)
+
+
+@pytest.mark.parametrize("fault", DATASETS)
+def test_a_dataset_of_another_form_is_mended_by_the_line_in_the_error(data, arrays, toy, fault):
+    dataset = DATASETS[fault](*arrays["train"])
+    with pytest.raises(ValueError, match=r"The train dataset has elements .* Expected batches \(images, la") as error:
+        tl.train_head(toy, data._replace(train=dataset))
+    mended = eval(lines_in(error)[0], {"tf": tf, "dataset": dataset})  # noqa: S307
+    tl.train_head(toy, data._replace(train=mended), epochs=1, verbose=0)
+
+
+@pytest.mark.parametrize("call", [tl.evaluate, tl.extract_features])
+def test_a_dataset_without_labels_is_an_error(toy, data, arrays, call):
+    images = tf.data.Dataset.from_tensor_slices(arrays["test"][0]).batch(2)  # two: it could be taken for a pair
+    with pytest.raises(ValueError, match=r"Expected batches \(images, labels\)\. It has no labels: from arrays, `tf"):
+        call(toy, images)
+    with pytest.raises(ValueError, match=r"The test dataset has elements .* It has no labels"):
+        tl.train_head(toy, data._replace(test=images))
+
+
+# ---- labels
+
+
+@pytest.mark.parametrize("views", [0, "fresh"])
+@pytest.mark.parametrize(("shift", "least", "most"), [(1, 1, 3), (-1, -1, 1)])
+def test_labels_that_name_no_class_are_found_before_anything_is_trained(
+    make_model, data, arrays, views, shift, least, most
+):
+    model = make_model()
+    shifted = {part: make_dataset(images, labels + shift, 24) for part, (images, labels) in arrays.items()}
+    before = tl.snapshot(model)
+    with pytest.raises(
+        ValueError, match=rf"The labels run from {least} to {most}; the model knows 3 classes, 0 to 2.*labels - 1"
+    ):
+        tl.train_head(model, data._replace(**shifted), views=views, verbose=0)
+    after = tl.snapshot(model)
+    assert all(np.array_equal(before[path], after[path]) for path in before)
+
+
+def test_one_output_stands_for_two_classes(make_toy, data, arrays):
+    two = {part: make_dataset(images, labels % 2, 9) for part, (images, labels) in arrays.items()}
+    pair = tl.ImageData(**two, class_names=["no", "yes"])
+    tl.train_head(make_toy(classes=1), pair, epochs=1, verbose=0)
+    wrong = pair._replace(validation=make_dataset(*arrays["validation"], 9))
+    with pytest.raises(ValueError, match="The labels run from 0 to 2; the model knows 2 classes"):
+        tl.train_head(make_toy(classes=1), wrong, epochs=1, verbose=0)
+
+
+# ---- the width of a base
+
+
+@pytest.mark.parametrize("alpha", [0, -1, 0.0])
+def test_a_width_that_is_not_above_0_is_an_error(data, alpha):
+    with pytest.raises(ValueError, match=rf"Received alpha={alpha}\. Expected a width above 0, such as 0\.35"):
+        tl.build_model("MobileNetV2", data, weights=None, alpha=alpha)
+
+
+def test_a_width_without_imagenet_weights_is_an_error_without_a_download(data, no_network):
+    for base in ("MobileNet", "MobileNetV2", "MobileNetV3Small"):
+        with pytest.raises(ValueError, match="alpha"):
+            tl.build_model(base, data, weights="imagenet", alpha=0.33)
