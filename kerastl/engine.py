@@ -5,6 +5,7 @@ The upper part shares its layers with the model, so training the upper part is t
 
 import json
 import math
+from numbers import Integral
 
 import keras
 
@@ -25,6 +26,7 @@ STEPS_AT_ONCE = 16  # steps of a head that Keras runs in one call: calling takes
 @no_retracing_warnings()
 def train(model, data, phase, epochs, learning_rate, views, class_weight, callbacks, backup_dir, verbose):
     """Train what is trainable in the model. For the arguments, the result and the errors see `kerastl.training`."""
+    callbacks = [callbacks] if isinstance(callbacks, keras.callbacks.Callback) else list(callbacks or ())
     _check_arguments(epochs, views, callbacks)
     check_data(model, data)
     loss, split, backup = _loss_for(model), split_model(model), None
@@ -161,10 +163,12 @@ def _loss_for(model) -> str:
 
 
 def _check_arguments(epochs, views, callbacks) -> None:
-    if isinstance(epochs, bool) or not isinstance(epochs, int) or epochs < 1:
+    if isinstance(epochs, bool) or not isinstance(epochs, Integral) or epochs < 1:
         raise ValueError(f"Received epochs={epochs!r}. Expected a whole number, 1 or more.")
-    if views != FRESH and (isinstance(views, bool) or not isinstance(views, int) or views < 0):
+    if views != FRESH and (isinstance(views, bool) or not isinstance(views, Integral) or views < 0):
         raise ValueError(f"Received views={views!r}. Expected 0, a positive whole number, or {FRESH!r}.")
+    if any(isinstance(callback, keras.callbacks.BackupAndRestore) for callback in callbacks):
+        raise ValueError("Received the callback BackupAndRestore, which does not know of phases. Use `backup_dir`.")
 
 
 def check_data(model, data) -> None:
