@@ -180,7 +180,7 @@ def test_fact_9_training_leaves_jit_compilation_to_keras(toy, data):
     toy.make_train_function()
     if not tf.config.list_physical_devices("GPU"):
         notice(9, still_so=not toy.jit_compile)
-    fresh = keras.Model(toy.inputs, toy.outputs)
+    fresh = keras.Model(toy.inputs[0], toy.outputs[0])
     fresh.compile(loss="sparse_categorical_crossentropy")
     assert toy.jit_compile == fresh.jit_compile
 
@@ -192,7 +192,7 @@ def test_fact_10_dropout_inside_a_frozen_base_is_off(data, arrays, settle):
     base.set_weights(find_base_model(model).get_weights())
     raw = called_as_inference(base)
     base.trainable = False
-    raw_features = keras.Model(raw.inputs, raw.layers[-2].output)
+    raw_features = keras.Model(raw.inputs[0], raw.layers[-2].output)
     first, second = (np.asarray(raw_features(images, training=True)) for _ in range(2))
     notice(10, still_so=not np.allclose(first, second, rtol=1e-3))
 
