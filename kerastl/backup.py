@@ -104,7 +104,7 @@ class Backup:
         try:
             if os.path.lexists(self.file) and self._read(arrays=False)[0]["run"] != self.record["run"]:
                 raise ValueError("another run writes its own there")
-            self._write(lambda file: np.savez(file, record=json.dumps(self.record), **self._arrays))
+            self._write(lambda file: np.savez(file, record=json.dumps(self.record, default=float), **self._arrays))
         except (OSError, ValueError) as error:
             if not self._warned:
                 warnings.warn(

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import keras
 
-from kerastl.graph import find_calls, is_batch_norm, leaf_layers, live_tensors, run_order
+from kerastl.graph import find_calls, is_batch_norm, leaf_layers, live_tensors, own_weights, run_order
 
 
 class Block(NamedTuple):
@@ -132,14 +132,19 @@ def _describe(nodes: list, name: str | None = None) -> Block:
     norms = [leaf for leaf in leaves if is_batch_norm(leaf)]
     held = [norm for norm in norms if not norm.trainable]
     # A BatchNorm that is trainable also moves the weights that Keras does not call trainable: its means and variances.
-    moving = [leaf.weights if is_batch_norm(leaf) and leaf.trainable else leaf.trainable_weights for leaf in leaves]
-    trainable = sum(map(_count, moving))
+    moving = [
+        weight
+        for leaf in leaves
+        for weight in own_weights(leaf)
+        if weight.trainable or (is_batch_norm(leaf) and leaf.trainable)
+    ]
+    trainable = _count(moving)
     held_still = sum(_count(norm.weights) for norm in held)
     return Block(
         name=name or _name([operation.name for operation in operations if getattr(operation, "weights", None)]),
         layers=len(operations),
         trainable=trainable,
-        frozen=sum(_count(leaf.weights) for leaf in leaves) - trainable - held_still,
+        frozen=sum(_count(own_weights(leaf)) for leaf in leaves) - trainable - held_still,
         held_still=held_still,
         batch_norms=len(norms),
         batch_norms_held=len(held),

@@ -125,9 +125,18 @@ def check_labels(labels, classes: int) -> None:
 
 
 def check_pixels(images) -> None:
-    """Raise ValueError when a batch looks as if its pixels had been scaled already: the most common silent mistake."""
+    """Raise ValueError when a batch looks as if its pixels had been scaled already: the most common silent mistake.
+
+    Resizing with a bicubic filter goes a little below 0 at edges, and a dark picture has small whole numbers: that is
+    none.
+    """
     images = np.asarray(images)
-    if images.dtype != np.uint8 and (0.0 < images.max() <= 1.0 or images.min() < 0.0):
+    if images.dtype.kind != "f":
+        return
+    if not np.isfinite(images).all():
+        raise ValueError("Some pixels are no numbers (NaN or infinite). Expected 0 to 255.")
+    scaled_to_1 = images.min() >= -1.0 and images.max() <= 1.0 and not np.array_equal(images, np.round(images))
+    if scaled_to_1 or np.mean(images < 0) > 0.1:
         raise ValueError(
             f"Pixels run from {images.min():.3g} to {images.max():.3g}. Expected 0 to 255: the scaling that "
             "the base needs is inside the model, so do not divide by 255 or call preprocess_input."

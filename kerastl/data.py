@@ -1,6 +1,7 @@
 """Load images: a bundled set, a folder of class folders, or a TensorFlow Datasets name -> ImageData."""
 
 import os
+import weakref
 from pathlib import Path
 from typing import NamedTuple
 
@@ -101,15 +102,30 @@ def make_dataset(images: np.ndarray, labels: np.ndarray, batch_size: int = 32, s
     """A `tf.data.Dataset` of batches (images, labels) from arrays, shuffled anew in each epoch if asked for."""
     import tensorflow as tf
 
-    order = tf.data.Dataset.range(len(labels))
+    order, rows = tf.data.Dataset.range(len(labels)), _Rows(images, labels)
     if shuffle:
         order = order.shuffle(len(labels))
+    read = weakref.WeakMethod(
+        rows.read
+    )  # TensorFlow keeps the function for ever (fact 14), and with it all it refers to
 
     def fetch(index):
-        rows, row_labels = tf.numpy_function(lambda i: (images[i], labels[i]), [index], [images.dtype, labels.dtype])
-        return tf.ensure_shape(rows, (None, *images.shape[1:])), tf.ensure_shape(row_labels, (None,))
+        some, their_labels = tf.numpy_function(lambda index: read()(index), [index], [images.dtype, labels.dtype])
+        return tf.ensure_shape(some, (None, *images.shape[1:])), tf.ensure_shape(their_labels, (None,))
 
-    return order.batch(batch_size).map(fetch).prefetch(2)
+    dataset = order.batch(batch_size).map(fetch).prefetch(2)
+    dataset.rows = rows  # they live as long as the dataset, or one that is made from it
+    return dataset
+
+
+class _Rows:
+    """Arrays of which a dataset reads some rows at a time."""
+
+    def __init__(self, images: np.ndarray, labels: np.ndarray):
+        self.images, self.labels = images, labels
+
+    def read(self, index: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return self.images[index], self.labels[index]
 
 
 def as_arrays(dataset) -> tuple[np.ndarray, np.ndarray]:

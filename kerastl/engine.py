@@ -1,28 +1,33 @@
-"""The engine under the training functions: run the frozen part once, then train what is above it, epoch by epoch.
+"""The engine under the training functions: run the frozen part once, then train what is above it with Keras's `fit`.
 
 The upper part shares its layers with the model, so training the upper part is training the model.
 """
 
 import json
 import math
-from collections.abc import Iterator
+from numbers import Integral
 
 import keras
 
 from kerastl.backup import Backup, Best
 from kerastl.data import ImageData, check_image_data
 from kerastl.features import FRESH, make_source
-from kerastl.frontier import single, split_model
+from kerastl.fitting import After, Batches, Before, NotFiniteError, looks_at_batches, rate_of
+from kerastl.frontier import split_model
+from kerastl.graph import find_base_model
 from kerastl.identity import Witnessed, describe_run
 from kerastl.interrupts import hold_ctrl_c
 from kerastl.progress import Progress
 from kerastl.quiet import no_retracing_warnings
 
+STEPS_AT_ONCE = 16  # steps of a head that Keras runs in one call: calling takes longer than such a step
+
 
 @no_retracing_warnings()
 def train(model, data, phase, epochs, learning_rate, views, class_weight, callbacks, backup_dir, verbose):
     """Train what is trainable in the model. For the arguments, the result and the errors see `kerastl.training`."""
-    _check_arguments(epochs, views)
+    callbacks = [callbacks] if isinstance(callbacks, keras.callbacks.Callback) else list(callbacks or ())
+    _check_arguments(epochs, views, callbacks)
     check_data(model, data)
     loss, split, backup = _loss_for(model), split_model(model), None
     if backup_dir is not None:
@@ -41,119 +46,85 @@ def train(model, data, phase, epochs, learning_rate, views, class_weight, callba
         backup.agree(data.test.describe("test"))
     finished = backup is not None and backup.record["finished"]
     history, best = keras.callbacks.History(), Best(split.upper)
-    if not finished:
-        training = make_source(split, data.train, views, True, verbose, "training images")
-        validation = make_source(split, data.validation, 0, False, verbose, "validation images")
-    if backup:
-        backup.agree(data.train.describe("training") | data.validation.describe("validation"))
-        backup.agree({"images in a batch": str(data.train.batch_size)})
-        if backup.record["epoch"]:
-            data.train.begin(backup.record["passes"])
-    steps = 1 if finished else training.steps
-    optimizer = _make_optimizer(learning_rate, epochs * steps, callbacks)
-    for trained in (model, split.upper):  # always: a change of `trainable` acts only after compile (fact 3)
-        trained.compile(optimizer=optimizer, loss=loss, metrics=["accuracy"])
-    hooks = keras.callbacks.CallbackList(
-        [history, *callbacks], model=model, epochs=epochs, verbose=verbose, steps=steps
-    )
-    model.history, model.stop_training = history, False
-    if finished:
-        backup.restore(history, optimizer, best)
-        _say(verbose, f"{phase} was finished before: taken from {backup.file}. Delete that file to train anew.")
+    history.epoch, model.history, model.stop_training = [], history, False
+    try:
+        if not finished:
+            training = make_source(split, data.train, views, True, verbose, "training images")
+            validation = make_source(split, data.validation, 0, False, verbose, "validation images")
+        if backup:
+            backup.agree(data.train.describe("training") | data.validation.describe("validation"))
+            backup.agree({"images in a batch": str(data.train.batch_size)})
+            if backup.record["epoch"]:
+                data.train.begin(backup.record["passes"])
+    except KeyboardInterrupt:
+        _say(verbose, f"{phase} was stopped while its images were read. The weights are as they were.")
         return history
 
-    hooks.on_train_begin()
+    optimizer = _make_optimizer(learning_rate, epochs * (1 if finished else training.steps), callbacks)
+    if finished:
+        split.upper.compile(optimizer, loss)
+        backup.restore(history, split.upper.optimizer, best)
+        _compile(model, learning_rate, split.upper.optimizer, loss)
+        _say(verbose, f"{phase} was finished before: taken from {backup.file}. Delete that file to train anew.")
+        return history
     if backup and backup.record["epoch"]:
-        backup.restore(history, optimizer, best)
-        _say(verbose, f"{phase} goes on after epoch {len(history.epoch)}, from {backup.file}")
-    logs, stopped = {}, False
-    try:
-        with Progress(phase, verbose) as progress:
-            progress.expect((epochs - len(history.epoch)) * training.images)
-            for epoch in range(len(history.epoch), epochs):
-                hooks.on_epoch_begin(epoch)
-                rate = _rate(optimizer)
-                logs = _train_epoch(model, split.upper, training.epoch(), class_weight, hooks, progress)
-                logs |= _measure(split.upper, validation.epoch(), hooks)
-                logs["learning_rate"] = rate  # at the beginning of the epoch
-                best.see(epoch + 1, logs["val_loss"])
-                hooks.on_epoch_end(epoch, logs)
-                progress.advance(
-                    0,
-                    f"epoch {epoch + 1}/{epochs}  accuracy {logs['accuracy']:.3f}  "
-                    f"validation {logs['val_accuracy']:.3f}",
-                )
-                if backup:
-                    backup.save(history, optimizer, best, data.train.passes)
-                if model.stop_training:
-                    break
-    except KeyboardInterrupt:
-        stopped = True
-    except _NotFiniteError:
-        raise ValueError(
-            f"The loss is no number any more, in epoch {len(history.epoch) + 1} of {phase}, at the learning rate "
-            f"{_rate(optimizer):.2g}. The weights are {best.restore()}. Train with a lower learning_rate."
-        ) from None
+        _say(verbose, f"{phase} goes on after epoch {len(backup.record['epoch'])}, from {backup.file}")
+    tiny = training.kept and not find_base_model(model).trainable_weights
+    at_once = STEPS_AT_ONCE if tiny and not any(map(looks_at_batches, callbacks)) else 1
+    split.upper.compile(optimizer, loss, metrics=["accuracy"], steps_per_execution=at_once)  # always (fact 3)
+    model.compile(split.upper.optimizer, loss, metrics=["accuracy"])  # the same one: mixed precision wraps it once
+    split.upper.history = history
+    batches, stopped = (Batches(training, split.upper), Batches(validation, split.upper)), False
+    with Progress(phase, verbose) as progress:
+        before = Before(split.upper.optimizer, *batches)
+        after = After(split.upper, training, progress, history, best, backup, data.train)
+        hooks = keras.callbacks.CallbackList(
+            [before, *callbacks, history, after], model=model, epochs=epochs, verbose=verbose, steps=training.steps
+        )
+        try:
+            split.upper.fit(
+                batches[0],
+                validation_data=batches[1],
+                epochs=epochs,
+                initial_epoch=len(backup.record["epoch"]) if backup else 0,
+                class_weight=class_weight,
+                callbacks=hooks,
+                shuffle=False,  # a source shuffles by itself
+                verbose=0,
+            )
+        except KeyboardInterrupt:
+            stopped = True
+        except NotFiniteError:
+            raise ValueError(
+                f"The loss is no number any more, in epoch {len(history.epoch) + 1} of {phase}, at the learning rate "
+                f"{rate_of(split.upper.optimizer):.2g}. The weights are {best.restore()}. Train with a lower "
+                "learning_rate."
+            ) from None
+        except Exception as error:
+            raise next((part.error for part in batches if part.error), error) from None
+        finally:
+            for part in batches:
+                part.close()
     with hold_ctrl_c():  # impatient people press twice
-        hooks.on_train_end(logs)
         if stopped:
+            hooks.on_train_end()
             kept = best.restore() if best.epoch else "as they are: no epoch was finished"
             _say(verbose, f"{phase} was stopped in epoch {len(history.epoch) + 1}. The weights are {kept}.")
         elif backup:
-            backup.save(history, optimizer, best, data.train.passes, finished=True)
+            backup.save(history, split.upper.optimizer, best, data.train.passes, finished=True)
+        _compile(model, learning_rate, split.upper.optimizer, loss)
     return history
 
 
-class _NotFiniteError(ArithmeticError):
-    """The loss is no number any more."""
-
-
-def _train_epoch(model, upper, batches: Iterator, class_weight, hooks, progress) -> dict[str, float]:
-    totals, images = {}, 0
-    for step, (tensors, labels) in enumerate(batches):
-        hooks.on_train_batch_begin(step)
-        upper.reset_metrics()  # figures of this batch alone, on every version of Keras
-        logs = upper.train_on_batch(single(tensors), labels, class_weight=class_weight, return_dict=True)
-        if not math.isfinite(logs["loss"]):
-            raise _NotFiniteError
-        hooks.on_train_batch_end(step, logs)
-        _add(totals, logs, len(labels))
-        images += len(labels)
-        progress.advance(len(labels))
-        if model.stop_training:
-            break
-    return {name: total / images for name, total in totals.items()}
-
-
-def _measure(upper, batches: Iterator, hooks) -> dict[str, float]:
-    totals, images = {}, 0
-    hooks.on_test_begin()
-    for step, (tensors, labels) in enumerate(batches):
-        hooks.on_test_batch_begin(step)
-        upper.reset_metrics()
-        logs = upper.test_on_batch(single(tensors), labels, return_dict=True)
-        hooks.on_test_batch_end(step, logs)
-        _add(totals, logs, len(labels))
-        images += len(labels)
-    figures = {name: total / images for name, total in totals.items()}
-    hooks.on_test_end(figures)
-    if not math.isfinite(figures["loss"]):
-        raise _NotFiniteError
-    return {f"val_{name}": value for name, value in figures.items()}
-
-
-def _add(totals: dict, logs: dict, weight: int) -> None:
-    for name, value in logs.items():
-        totals[name] = totals.get(name, 0.0) + float(value) * weight
+def _compile(model, learning_rate, optimizer, loss) -> None:
+    """Leave the model so that Keras's own `fit` can go on with it: a rate that fell to 0 would teach it nothing."""
+    fresh = keras.optimizers.Adam(learning_rate) if isinstance(learning_rate, int | float) else optimizer
+    model.compile(fresh, loss, metrics=["accuracy"])
 
 
 def _say(verbose: int, line: str) -> None:
     if verbose:
         print(line, flush=True)
-
-
-def _rate(optimizer) -> float:
-    return float(keras.ops.convert_to_numpy(optimizer.learning_rate))
 
 
 def _make_optimizer(learning_rate, steps: int, callbacks) -> keras.optimizers.Optimizer:
@@ -191,11 +162,13 @@ def _loss_for(model) -> str:
     )
 
 
-def _check_arguments(epochs, views) -> None:
-    if isinstance(epochs, bool) or not isinstance(epochs, int) or epochs < 1:
+def _check_arguments(epochs, views, callbacks) -> None:
+    if isinstance(epochs, bool) or not isinstance(epochs, Integral) or epochs < 1:
         raise ValueError(f"Received epochs={epochs!r}. Expected a whole number, 1 or more.")
-    if views != FRESH and (isinstance(views, bool) or not isinstance(views, int) or views < 0):
+    if views != FRESH and (isinstance(views, bool) or not isinstance(views, Integral) or views < 0):
         raise ValueError(f"Received views={views!r}. Expected 0, a positive whole number, or {FRESH!r}.")
+    if any(isinstance(callback, keras.callbacks.BackupAndRestore) for callback in callbacks):
+        raise ValueError("Received the callback BackupAndRestore, which does not know of phases. Use `backup_dir`.")
 
 
 def check_data(model, data) -> None:

@@ -24,6 +24,7 @@ class Source(NamedTuple):
     epoch: Callable[[], Iterator]  # gives one epoch of batches (frontier's tensors, labels)
     steps: int  # batches in an epoch
     images: int  # images in an epoch; of a streamed dataset, at most
+    kept: bool  # whether a batch is only read, and not computed
 
 
 class Kept(NamedTuple):
@@ -36,16 +37,19 @@ class Kept(NamedTuple):
     def draw_epoch(self, shuffle: bool) -> Iterator[tuple[list[np.ndarray], np.ndarray]]:
         """One epoch of batches, for each image at random one of its views or the image as it is.
 
-        Chance comes from NumPy's own generator, which `keras.utils.set_random_seed` seeds.
+        Chance comes from NumPy's own generator, which `keras.utils.set_random_seed` seeds. It is asked now, not when
+        the batches are read, which may be in another thread.
         """
         images, rows = len(self.labels), len(self.tensors[0])
         order = np.random.permutation(images) if shuffle else np.arange(images)
-        for start in range(0, images, self.batch_size):
-            index = order[start : start + self.batch_size]
-            row = np.random.randint(rows, size=len(index)) if rows > 1 else 0
-            batch = [np.asarray(tensor[row, index]) for tensor in self.tensors]
-            release(self.tensors)
-            yield batch, self.labels[index]
+        batches = [order[start : start + self.batch_size] for start in range(0, images, self.batch_size)]
+        chosen = [np.random.randint(rows, size=len(index)) if rows > 1 else 0 for index in batches]
+        return (self._batch(row, index) for row, index in zip(chosen, batches, strict=True))
+
+    def _batch(self, row, index: np.ndarray) -> tuple[list[np.ndarray], np.ndarray]:
+        batch = [np.asarray(tensor[row, index]) for tensor in self.tensors]
+        release(self.tensors)
+        return batch, self.labels[index]
 
 
 def make_source(split: Split, dataset, views, shuffle: bool, verbose: int, label: str) -> Source:
@@ -54,18 +58,53 @@ def make_source(split: Split, dataset, views, shuffle: bool, verbose: int, label
     Args:
         split, dataset, views, verbose, label: as for `run_frozen`; `views` may also be "fresh". In a model without
             augmentation all views are alike: none is kept.
-        shuffle: draw what is kept in a new order in each epoch.
+        shuffle: draw what is kept in a new order in each epoch: the images are learned from. If the dataset gives other
+            pixels in another pass, because it augments them itself, nothing is kept.
     """
-    if not any(acts_differently_in_training(layer) for layer in leaf_layers(split.front)):
-        views = 0
+    augments = any(acts_differently_in_training(layer) for layer in leaf_layers(split.front))
     if views != FRESH and (split.depth or not shuffle):  # with nothing frozen, training has nothing to keep
-        kept = run_frozen(split, dataset, views, verbose, label)
-        if kept:
+        glance = Glance(dataset)
+        kept = run_frozen(split, glance, views if augments else 0, verbose, label)
+        if kept and not (shuffle and glance.finds_other_pixels()):
             images = len(kept.labels)
-            return Source(lambda: kept.draw_epoch(shuffle), -(-images // kept.batch_size), images)
+            return Source(lambda: kept.draw_epoch(shuffle), -(-images // kept.batch_size), images, True)
         if verbose:
-            print(f"{label}: no room to keep the frozen part's outputs, so it runs in every epoch")
-    return stream_source(split, dataset, augment=views != 0)
+            reason = "they are others in each pass, as augmentation makes them" if kept else "there is no room to keep"
+            reason += "" if kept else " what it gives"
+            print(f"{label}: {reason}, so the frozen part runs in every epoch")
+    return stream_source(split, dataset, augment=augments and views != 0)
+
+
+class Glance:
+    """A dataset whose pixels are looked at while it is read for the first time: a few of each image."""
+
+    def __init__(self, dataset):
+        self._dataset, self._seen, self._fixed = dataset, None, hasattr(dataset, "rows")  # ours never change
+
+    def __iter__(self) -> Iterator:
+        if self._fixed or self._seen is not None:
+            return iter(self._dataset)
+        self._seen = set()
+        return self._look()
+
+    def cardinality(self):
+        return self._dataset.cardinality()
+
+    def finds_other_pixels(self) -> bool:
+        """Begin the dataset again: whether one of the first images was not in the first pass."""
+        if self._fixed:
+            return False
+        images, _ = next(iter(self._dataset))
+        return not self._seen.issuperset(map(_few_pixels, np.asarray(images)))
+
+    def _look(self) -> Iterator:
+        for images, labels in self._dataset:
+            self._seen.update(map(_few_pixels, np.asarray(images)))
+            yield images, labels
+
+
+def _few_pixels(image: np.ndarray) -> int:
+    return hash(image[3::7, 3::7].tobytes())
 
 
 def stream_source(split: Split, dataset, augment: bool) -> Source:
@@ -79,7 +118,7 @@ def stream_source(split: Split, dataset, augment: bool) -> Source:
             yield run_batch(split, images, augment, batch_size), np.asarray(labels)
 
     count = count_batches(dataset)
-    return Source(epoch, count, count * len(next(iter(dataset))[1]))
+    return Source(epoch, count, count * max(len(labels) for _, labels in itertools.islice(dataset, 2)), False)
 
 
 def count_batches(dataset) -> int:
@@ -105,8 +144,8 @@ def run_frozen(split: Split, dataset, views: int = 0, verbose: int = 1, label: s
         ValueError, OSError: as `find_room` does.
     """
     count, batches = count_batches(dataset), iter(dataset)
-    first = next(batches)
-    batch_size = len(first[1])
+    first = list(itertools.islice(batches, 2))
+    batch_size = max(len(labels) for _, labels in first)  # shuffled batches may begin with the smaller last one
     rows, most = 1 + views, count * batch_size
     shapes = [(rows, most, *output.shape[1:]) for output in split.lower.outputs]
     dtype = np.dtype("float64" if keras.config.floatx() == "float64" else "float32")
@@ -119,8 +158,13 @@ def run_frozen(split: Split, dataset, views: int = 0, verbose: int = 1, label: s
         progress.expect(rows * most)
         progress.advance(0, room.place)
         start = 0
-        for images, batch_labels in itertools.chain([first], batches):
+        for images, batch_labels in itertools.chain(first, batches):
             check_labels(batch_labels, split.upper.output_shape[-1])
+            if len(batch_labels) > batch_size:
+                raise ValueError(
+                    f"The batches hold {batch_size} images and {len(batch_labels)}. Expected one size, apart from a "
+                    f"smaller one: `dataset.unbatch().batch({batch_size})`."
+                )
             end = start + len(batch_labels)
             for row in range(rows):
                 tensors = run_batch(split, images, row > 0, batch_size, remember=True)

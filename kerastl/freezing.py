@@ -6,7 +6,7 @@ from typing import NamedTuple
 import keras
 import numpy as np
 
-from kerastl.graph import find_base_model, is_batch_norm, leaf_layers
+from kerastl.graph import find_base_model, is_batch_norm, leaf_layers, sublayers
 
 
 class Unfrozen(NamedTuple):
@@ -73,7 +73,7 @@ def unfreeze_top(model: keras.Model, layers: int | str) -> Unfrozen:
         first_layer=base.layers[start].name,
         layers=len(base.layers) - start,
         layers_with_weights=len([leaf for leaf in to_train if leaf.trainable_weights]),
-        parameters=sum(int(np.prod(weight.shape)) for leaf in to_train for weight in leaf.trainable_weights),
+        parameters=sum(int(np.prod(weight.shape)) for weight in base.trainable_weights),
         batch_norms_held=len([leaf for leaf in chosen if is_batch_norm(leaf)]),
     )
 
@@ -114,11 +114,9 @@ def _set_trainable(base: keras.Model, to_train: list) -> None:
     chosen = {id(leaf) for leaf in to_train}
 
     def visit(layer) -> None:
-        leaves = list(leaf_layers(layer))
-        layer.trainable = any(id(leaf) in chosen for leaf in leaves)
-        if leaves != [layer]:
-            for child in layer.layers:
-                visit(child)
+        layer.trainable = any(id(leaf) in chosen for leaf in leaf_layers(layer))
+        for child in sublayers(layer):
+            visit(child)
 
     visit(base)
 
@@ -131,8 +129,15 @@ class Change(NamedTuple):
 
 
 def snapshot(model: keras.Model) -> dict[str, np.ndarray]:
-    """Copy every weight of a model, by path. Compare two copies with `changed_layers`."""
-    return {weight.path: np.array(weight) for weight in model.weights}
+    """Copy every weight of a model, by path. Compare two copies with `changed_layers`.
+
+    Where two weights have one path (a layer of the head may be named as one of the base), the second gets " (2)".
+    """
+    copies = {}
+    for weight in model.weights:
+        number = 1 + sum(path.partition(" (")[0] == weight.path for path in copies)
+        copies[weight.path + (f" ({number})" if number > 1 else "")] = np.array(weight)
+    return copies
 
 
 def changed_layers(before: dict[str, np.ndarray], after: dict[str, np.ndarray]) -> list[Change]:

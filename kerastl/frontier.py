@@ -63,11 +63,17 @@ def split_model(model: keras.Model) -> Split:
         `Split(front, lower, upper, depth, recall, augmented)`.
 
     Raises:
-        ValueError: what follows the base is not a plain chain.
+        ValueError: what follows the base is not a plain chain; a layer in front of the base has weights to train.
     """
     calls = find_calls(model)
     base, scaled_image, features = calls.base, calls.call.input_tensors[0], calls.call.outputs[0]
     front = keras.Model(model.inputs[0], scaled_image, name="front")
+    if front.trainable_weights:
+        names = [node.operation.name for node in calls.before if has_trainable_weights(node.operation)]
+        raise ValueError(
+            f"The layer {names[0]!r} in front of the base has weights to train, but training here begins above what is "
+            f"frozen. Set `model.get_layer({names[0]!r}).trainable = False`, or train with Keras's own `fit`."
+        )
 
     nodes = run_order(base)
     first = next((number for number, node in enumerate(nodes) if has_trainable_weights(node.operation)), len(nodes))
@@ -87,7 +93,9 @@ def split_model(model: keras.Model) -> Split:
     stop, tensors = _cheapest_place(nodes, _usual_start(base, nodes))
     if 0 < stop < depth:  # the place where to remember is on the way to the frontier
         below = keras.Model(base.inputs[0], tensors, name="below")
-        above = keras.Model(single(tensors), single(frontier), name="above")
+        known = {id(tensor) for tensor in tensors}  # Keras finds no way from an input to itself
+        ends = [keras.layers.Identity()(tensor) if id(tensor) in known else tensor for tensor in frontier]
+        above = keras.Model(single(tensors), single(ends), name="above")
         above = _join(tensors, above, after, "above") if after else above
     recall = Recall(model, front, below, above) if depth else None
     return Split(front, lower, upper, depth, recall, augmented)
@@ -111,8 +119,11 @@ def _usual_start(base: keras.Model, nodes: list) -> int:
 
 
 def single(tensors: list):
-    """The tensor itself where there is only one: Keras wants the structure that a model was built with."""
-    return tensors if len(tensors) > 1 else tensors[0]
+    """The tensor itself where there is only one, else a tuple: Keras wants the structure that a model was built with.
+
+    (TensorFlow's datasets take a list for one tensor.)
+    """
+    return tuple(tensors) if len(tensors) > 1 else tensors[0]
 
 
 def _cheapest_place(nodes: list, first: int) -> tuple[int, list]:

@@ -37,14 +37,27 @@ def find_base_model(model: keras.Model) -> keras.Model:
     return nested[0]
 
 
+def sublayers(layer: keras.layers.Layer) -> list:
+    """The layers that a layer holds: of a model its layers, of a layer that wraps others what it wraps."""
+    return list(layer.layers if isinstance(layer, keras.Model) else layer._layers)
+
+
 def leaf_layers(layer: keras.layers.Layer) -> Iterator[keras.layers.Layer]:
-    """Every layer below `layer` that holds no other layers, in order. (ConvNeXt nests them.)"""
-    children = getattr(layer, "layers", None)
-    if not children:
+    """Every layer in `layer`, or itself, that holds no other layers or has weights of its own beside theirs, in order.
+
+    (ConvNeXt nests its layers; a block of the user's own may hold some, too.)
+    """
+    children = sublayers(layer)
+    if not children or own_weights(layer):
         yield layer
-        return
     for child in children:
         yield from leaf_layers(child)
+
+
+def own_weights(layer: keras.layers.Layer) -> list:
+    """The weights of a layer without those of the layers in it."""
+    theirs = {id(weight) for child in sublayers(layer) for weight in child.weights}
+    return [weight for weight in layer.weights if id(weight) not in theirs]
 
 
 def is_batch_norm(layer: keras.layers.Layer) -> bool:
@@ -52,8 +65,17 @@ def is_batch_norm(layer: keras.layers.Layer) -> bool:
 
 
 def acts_differently_in_training(operation) -> bool:
-    """Whether an operation (a layer, or a bare function in the graph) asks if it is in training: Dropout, BatchNorm."""
-    return "training" in inspect.signature(operation.call).parameters
+    """Whether an operation (a layer, or a bare function in the graph) asks if it is in training: Dropout, BatchNorm.
+
+    Also one that wraps such a layer: Keras tells it whether it is in training, past what is around it. Functional and
+    Sequential models only hand on what they are told.
+    """
+    if not isinstance(operation, keras.layers.Layer):
+        return "training" in inspect.signature(operation.call).parameters
+    asks = "training" in inspect.signature(operation.call).parameters
+    return (asks and not isinstance(operation, keras.Function | keras.Sequential)) or any(
+        map(acts_differently_in_training, sublayers(operation))
+    )
 
 
 def has_trainable_weights(operation) -> bool:

@@ -53,6 +53,8 @@ class Witnessed:
 
     def __init__(self, dataset):
         self._dataset, self.passes = dataset, 0
+        if hasattr(dataset, "rows"):
+            self.rows = dataset.rows  # `load_images` made it
         self._first, self._images, self._labels, self.batch_size = None, [], Counter(), 0
 
     def __iter__(self) -> Iterator:
@@ -83,7 +85,7 @@ class Witnessed:
     def _look(self) -> Iterator:
         for images, labels in self._dataset:
             numbers = np.asarray(labels).tolist()
-            self.batch_size = self.batch_size or len(numbers)
+            self.batch_size = max(self.batch_size, len(numbers))
             self._labels.update(numbers)
             for image, label in zip(np.asarray(images), numbers, strict=True):
                 digest = hashlib.blake2b(np.ascontiguousarray(image), digest_size=16)

@@ -1,6 +1,7 @@
 """Build the model: augment -> preprocess -> frozen pre-trained base -> pool -> dropout -> classifier."""
 
 import os
+import warnings
 from pathlib import Path
 
 import keras
@@ -114,6 +115,8 @@ def _build_base(entry: Base, image_shape, weights, builder_arguments) -> keras.M
 
 def _load_weights(model: keras.Model, file: Path) -> None:
     try:
-        model.load_weights(file)
-    except (ValueError, KeyError, OSError) as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", UserWarning)  # of weights that the file lacks Keras only warns
+            model.load_weights(file)
+    except (ValueError, KeyError, OSError, UserWarning) as error:
         raise ValueError(f"The weights in {str(file)!r} do not fit {model.name!r} without its top: {error}") from error

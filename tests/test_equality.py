@@ -42,7 +42,7 @@ def make_pair(settle):
             keras.utils.set_random_seed(0)
             model = tl.build_model(name, data, weights=None, augment=False, dropout=0.0)
             classifier = keras.layers.Dense(3, activation="softmax")  # that of `build_model` is float32
-            model = settle(keras.Model(model.inputs, classifier(model.get_layer("dropout").output)), images)
+            model = settle(keras.Model(model.inputs[0], classifier(model.get_layer("dropout").output)), images)
             for layer in leaf_layers(find_base_model(model)):
                 if isinstance(layer, keras.layers.Dropout):
                     layer.rate = 0.0

@@ -1,14 +1,17 @@
 """The split of a model at its frontier."""
 
+import contextlib
+
 import keras
 import numpy as np
 import pytest
 
 import kerastl as tl
+from kerastl.bases import BASES
 from kerastl.data import make_dataset
 from kerastl.features import run_batch
 from kerastl.frontier import split_model
-from kerastl.graph import find_base_model
+from kerastl.graph import find_base_model, has_trainable_weights, run_order
 
 ARCHITECTURES = {  # name: (smallest legal image, whether one tensor is enough to go on from a frontier in the middle)
     "VGG16": (32, True),
@@ -54,6 +57,44 @@ def test_the_two_halves_in_sequence_equal_the_whole(name, settle):
     assert {id(weight) for weight in split.upper.trainable_weights} == {
         id(weight) for weight in model.trainable_weights
     }
+
+
+def depths(model):
+    """Unfreeze more and more, and stop wherever another layer is the lowest to train: (layers, name of the lowest)."""
+    base, seen = find_base_model(model), set()
+    for layers in range(1, len(base.layers) + 1):
+        with contextlib.suppress(ValueError):  # nothing to train there
+            tl.unfreeze_top(model, layers)
+            trained = [node.operation for node in run_order(base) if has_trainable_weights(node.operation)]
+            if id(trained[0]) not in seen:
+                seen.add(id(trained[0]))
+                yield layers, trained[0].name
+
+
+FAST = ("MobileNetV2", "MobileNetV3Small", "VGG16")
+
+
+@pytest.mark.parametrize(
+    "name", [name if name in FAST else pytest.param(name, marks=pytest.mark.slow) for name in BASES]
+)
+def test_every_base_can_be_split_at_every_depth(name, settle):
+    size = BASES[name].smallest_image
+    images = np.random.default_rng(0).integers(0, 256, (2, size, size, 3)).astype("float32")
+    part = make_dataset(images.astype(np.uint8), np.arange(2))
+    model = tl.build_model(name, tl.ImageData(part, part, part, ["a", "b"]), weights=None, augment=False)
+    settle(model, images)
+    whole = np.asarray(model(images))
+    for layers, lowest in depths(model):
+        split = split_model(model)
+        scaled = split.front(images)
+        kept = split.lower(scaled)
+        together = np.asarray(split.upper(kept))
+        np.testing.assert_allclose(together, whole, atol=1e-4, err_msg=f"{layers} layers, from {lowest!r}")
+        assert split.lower.trainable_weights == []
+        if split.recall and split.recall.above:  # the same in two steps
+            again = split.recall.above(split.recall.below(scaled))
+            for one, other in zip(keras.tree.flatten(again), keras.tree.flatten(kept), strict=True):
+                np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-4 * np.abs(other).max())
 
 
 def test_the_split_shares_the_layers_of_the_model(toy, arrays):

@@ -27,6 +27,11 @@ def ran(monkeypatch):
     return calls
 
 
+def assert_close(values, expected) -> None:
+    """Equal to rounding, which is as large as the numbers are, on every CPU."""
+    np.testing.assert_allclose(values, expected, rtol=1e-4, atol=1e-5 * np.abs(expected).max())
+
+
 def images_through(calls, names) -> int:
     return sum(images for name, images in calls if name in names)
 
@@ -71,7 +76,7 @@ def test_what_is_remembered_is_what_the_frozen_part_gives(base, data, ordered_da
     assert images_through(ran, {"below", "lower"}) == 0
     split = split_model(model)
     expected = np.concatenate([run_batch(split, images, False, 9)[0] for images, _ in ordered_data.train])
-    np.testing.assert_allclose(again.tensors[0][0], expected, atol=1e-5)
+    assert_close(again.tensors[0][0], expected)
     assert np.ptp(expected, axis=0).max() > 0.01
     assert not np.allclose(np.sort(first.tensors[0][0], axis=0), np.sort(expected, axis=0), atol=1e-3)
 
@@ -92,7 +97,7 @@ def test_other_weights_below_make_the_memory_void(toy, ordered_data, arrays, ran
     assert images_through(ran, {"below"}) == 9
     split = split_model(toy)
     expected = split.lower(split.front(arrays["validation"][0].astype("float32")))
-    np.testing.assert_allclose(kept.tensors[0][0], expected, atol=1e-5)
+    assert_close(kept.tensors[0][0], expected)
 
 
 def test_the_same_base_behind_another_scaling_has_a_memory_of_its_own(toy, ordered_data, arrays):
@@ -104,7 +109,7 @@ def test_the_same_base_behind_another_scaling_has_a_memory_of_its_own(toy, order
     split = split_model(other)
     kept = run_frozen(split, ordered_data.validation, verbose=0)
     expected = split.lower(split.front(arrays["validation"][0].astype("float32")))
-    np.testing.assert_allclose(kept.tensors[0][0], expected, atol=1e-5)
+    assert_close(kept.tensors[0][0], expected)
 
 
 def test_too_many_images_are_not_remembered_and_train_alike(make_toy, settle, ordered_data, arrays, monkeypatch, ran):

@@ -1,0 +1,203 @@
+"""Training runs in Keras's own `fit`: what people put into it, or do after it, works as they know it."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import kerastl as tl
+from kerastl.data import make_dataset
+
+
+def batches_of(arrays, part: str, size: int = 9):
+    return tf.data.Dataset.from_tensor_slices(arrays[part]).batch(size)
+
+
+def with_training(data, dataset) -> tl.ImageData:
+    return data._replace(train=dataset)
+
+
+def test_an_average_of_the_weights_is_what_training_ends_with(make_toy, ordered_data):
+    def train(**average):
+        keras.utils.set_random_seed(0)
+        model = make_toy()
+        sgd = keras.optimizers.SGD(0.5, **average)
+        tl.train_head(model, ordered_data, epochs=3, learning_rate=sgd, verbose=0)
+        return model, sgd
+
+    plain, _ = train()
+    averaged, optimizer = train(use_ema=True, ema_momentum=0.9)
+    kernel = averaged.get_layer("classifier").kernel
+    assert not np.allclose(kernel, plain.get_layer("classifier").kernel, atol=1e-4)
+    number = next(n for n, weight in enumerate(optimizer._trainable_variables) if weight.path == kernel.path)
+    np.testing.assert_allclose(kernel, optimizer._model_variables_moving_average[number], atol=1e-6)
+
+
+def test_figures_that_callbacks_add_are_in_the_history(toy, data):
+    class Count(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            logs["of_mine"] = np.float32(epoch)
+
+    history = tl.train_head(toy, data, epochs=3, callbacks=Count(), verbose=0)  # one callback, not in a list
+    assert history.history["of_mine"] == [0, 1, 2]
+
+
+@pytest.mark.parametrize("unfrozen", [False, True])
+def test_keras_fit_can_go_on_afterwards(toy, data, differing, unfrozen):
+    if unfrozen:
+        tl.unfreeze_top(toy, 3)
+        tl.fine_tune(toy, data, epochs=1, verbose=0)
+    else:
+        tl.train_head(toy, data, epochs=1, verbose=0)
+    before = tl.snapshot(toy)
+    toy.fit(data.train, epochs=1, verbose=0)
+    assert "classifier/kernel" in differing(before, tl.snapshot(toy))
+
+
+def test_in_mixed_precision_the_optimizer_is_wrapped_once(make_toy, data):
+    policy = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_float16")
+    try:
+        model = make_toy()
+        seen = []
+
+        class Look(keras.callbacks.Callback):
+            def on_train_end(self, logs=None):
+                seen.append((self.model.optimizer, int(self.model.optimizer.step_counter)))
+
+        tl.train_head(model, data, epochs=1, callbacks=[Look()], verbose=0)
+    finally:
+        keras.config.set_dtype_policy(policy)
+    ((optimizer, steps),) = seen
+    assert isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
+    assert not isinstance(optimizer.inner_optimizer, keras.optimizers.LossScaleOptimizer)
+    assert steps == 3  # it is the one that trains
+
+
+def test_many_steps_of_a_head_run_in_one_call_and_change_nothing(make_toy, ordered_data, differing):
+    def train(*callbacks):
+        keras.utils.set_random_seed(0)
+        model = make_toy(dropout=0.5)
+        tl.train_head(model, ordered_data, epochs=3, callbacks=callbacks, verbose=0)
+        return tl.snapshot(model)
+
+    calls = []
+
+    class EachBatch(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            calls.append(batch)
+
+    one_by_one, together = train(EachBatch()), train()
+    assert calls == [0, 1, 2] * 3
+    for path in one_by_one:
+        np.testing.assert_allclose(one_by_one[path], together[path], atol=1e-6, err_msg=path)
+
+
+@pytest.mark.parametrize("epochs", [np.int64(1), 1])
+def test_whole_numbers_of_numpy_are_whole_numbers(toy, data, epochs):
+    assert tl.train_head(toy, data, epochs=epochs, views=np.int64(0), callbacks=None, verbose=0).epoch == [0]
+
+
+def test_kerass_own_backup_is_refused(toy, data, tmp_path):
+    with pytest.raises(ValueError, match=r"BackupAndRestore.*Use `backup_dir`"):
+        tl.train_head(toy, data, callbacks=[keras.callbacks.BackupAndRestore(tmp_path)], verbose=0)
+
+
+def test_ctrl_c_while_images_are_read_ends_the_phase(toy, data, monkeypatch, capsys, differing):
+    from kerastl import features
+
+    def press(*_, **__):
+        raise KeyboardInterrupt
+
+    before = tl.snapshot(toy)
+    with monkeypatch.context() as patched:
+        patched.setattr(features, "run_batch", press)
+        history = tl.train_head(toy, data, epochs=2)
+    assert (history.epoch, history.history) == ([], {})
+    assert "phase 1 was stopped while its images were read" in capsys.readouterr().out
+    assert differing(before, tl.snapshot(toy)) == set()
+    assert tl.train_head(toy, data, epochs=2, verbose=0).epoch == [0, 1]
+
+
+# ---- datasets as people make them
+
+
+@pytest.mark.parametrize("seed", range(6))  # the smaller last batch comes first in some of them
+@pytest.mark.parametrize("views", [0, "fresh"])
+def test_batches_that_are_shuffled_can_be_learned_from(toy, data, arrays, seed, views):
+    dataset = batches_of(arrays, "train").cache().shuffle(1000, seed=seed)
+    history = tl.train_head(toy, with_training(data, dataset), epochs=2, views=views, verbose=0)
+    assert len(history.epoch) == 2
+
+
+def test_batches_of_many_sizes_are_refused(toy, data, arrays):
+    images, labels = arrays["train"]
+    sizes = [(images[:4], labels[:4]), (images[4:8], labels[4:8]), (images[8:], labels[8:])]
+    spec = (tf.TensorSpec((None, 32, 32, 3), tf.uint8), tf.TensorSpec((None,), tf.int64))
+    dataset = tf.data.Dataset.from_generator(lambda: iter(sizes), output_signature=spec)
+    with pytest.raises(ValueError, match=r"batches hold 4 images and 16.*unbatch\(\)\.batch\(4\)"):
+        tl.train_head(toy, with_training(data, dataset), epochs=1, verbose=0)
+
+
+def counted(arrays, change) -> tuple:
+    """A dataset that changes its pixels with NumPy, and the number of images that it has given."""
+    given = []
+
+    def run(images, labels):
+        given.append(len(labels))
+        return change(images), labels
+
+    def map_in_numpy(images, labels):
+        new, same = tf.numpy_function(run, [images, labels], [tf.uint8, tf.int64])
+        return tf.ensure_shape(new, (None, 32, 32, 3)), tf.ensure_shape(same, (None,))
+
+    return batches_of(arrays, "train").shuffle(9).map(map_in_numpy), given
+
+
+def test_a_dataset_that_augments_is_read_in_every_epoch_and_that_is_said(toy, data, arrays, capsys):
+    rng = np.random.default_rng(0)
+    dataset, given = counted(arrays, lambda images: images // 2 + rng.integers(0, 99, images.shape, np.uint8))
+    tl.train_head(toy, with_training(data, dataset), epochs=4)
+    assert (
+        "they are others in each pass, as augmentation makes them, so the frozen part runs" in capsys.readouterr().out
+    )
+    assert sum(given) >= 5 * 24
+
+
+def test_a_dataset_that_does_not_augment_is_read_once(toy, data, arrays, capsys):
+    dataset, given = counted(arrays, lambda images: images)
+    tl.train_head(toy, with_training(data, dataset), epochs=4)
+    assert "runs in every epoch" not in capsys.readouterr().out
+    assert sum(given) < 3 * 24
+
+
+def test_fresh_is_honoured_in_a_model_without_augmentation(toy, data, arrays):
+    dataset, given = counted(arrays, lambda images: images)
+    tl.train_head(toy, with_training(data, dataset), epochs=4, views="fresh", verbose=0)
+    assert sum(given) >= 4 * 24
+
+
+def test_pixels_of_bicubic_resizing_and_of_a_dark_picture_are_no_mistake(toy, data, arrays):
+    images, labels = arrays["train"]
+    resized = tf.image.resize(images, (40, 40), "bicubic")[:, 4:36, 4:36].numpy()
+    resized[:, 0, 0] = -17.7
+    resized[-1] = 1.0
+    resized[-1, 0] = 0.0  # nearly black, alone in the last batch
+    dataset = make_dataset(resized.astype("float32"), labels, batch_size=23)
+    assert tl.train_head(toy, with_training(data, dataset), epochs=1, verbose=0).epoch == [0]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda images: images / 255, "Pixels run from 0 to"),
+        (lambda images: images / 127.5 - 1, "Pixels run from -1 to"),
+        (lambda images: images - 120.0, "Pixels run from -120 to"),
+        (lambda images: np.where(images > 200, np.nan, images), "no numbers"),
+    ],
+)
+def test_pixels_that_were_scaled_or_are_no_numbers_are_a_mistake(toy, data, arrays, change, said):
+    images, labels = arrays["train"]
+    dataset = make_dataset(change(images).astype("float32"), labels, batch_size=9)
+    with pytest.raises(ValueError, match=said):
+        tl.train_head(toy, with_training(data, dataset), epochs=1, verbose=0)
