@@ -79,15 +79,21 @@ class Backup:
         differing = [name for name in run if found.get(name) != run[name]]
         if differing and not (differing == [START] and run[START] in self._left_behind()):
             said = "; ".join(
-                f"the {name} are others"
+                f"the {name} are different"
                 if run[name].startswith(DIGEST)
                 else f"{name}: {found.get(name, 'unknown')!r} there, {run[name]!r} here"
                 for name in differing
             )
             raise ValueError(
-                f"The backup {str(self.file)!r} belongs to another run ({said}). Use another backup_dir, or delete the "
-                "file to begin anew."
+                f"The backup {str(self.file)!r} belongs to another run ({said}). Use another backup_dir, or delete "
+                f"{self.all_phases} to begin anew."
             )
+
+    @property
+    def all_phases(self) -> str:
+        """The backups in this folder, as a text: a phase goes on only after the one before it."""
+        files = sorted(self.file.parent.glob("phase_*.npz")) or [self.file]
+        return " and ".join(repr(str(file)) for file in files)
 
     @hold_ctrl_c()
     def save(self, history: keras.callbacks.History, optimizer, best: Best, passes: int, finished: bool = False):
@@ -135,7 +141,8 @@ class Backup:
                 raise TypeError("it does not say of which run it is")
         except (ValueError, KeyError, OSError, EOFError, TypeError, AttributeError, zipfile.BadZipFile) as error:
             raise ValueError(
-                f"{str(self.file)!r} is no backup of a training run ({error}). Use another backup_dir."
+                f"{str(self.file)!r} is no backup of a training run, or it is damaged. Delete it, or use another "
+                "backup_dir."
             ) from error
         return record, found
 

@@ -65,7 +65,10 @@ def train(model, data, phase, epochs, learning_rate, views, class_weight, callba
         split.upper.compile(optimizer, loss)
         backup.restore(history, split.upper.optimizer, best)
         _compile(model, learning_rate, split.upper.optimizer, loss)
-        _say(verbose, f"{phase} was finished before: taken from {backup.file}. Delete that file to train anew.")
+        _say(
+            verbose,
+            f"{phase} was finished before: taken from {backup.file}. To train anew, delete {backup.all_phases}.",
+        )
         return history
     if backup and backup.record["epoch"]:
         _say(verbose, f"{phase} goes on after epoch {len(backup.record['epoch'])}, from {backup.file}")

@@ -14,7 +14,7 @@ from PIL import Image
 import kerastl as tl
 from kerastl.__main__ import main
 from kerastl.commands import train
-from kerastl.commands.run_folder import FILES, MARKER
+from kerastl.commands.places import FILES, MARKER
 from kerastl.graph import find_base_model
 
 QUICK = ["--base", "MobileNet", "--alpha", "0.25", "--weights", "none", "--image-size", "32", "--epochs", "1"]

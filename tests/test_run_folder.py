@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from kerastl.commands import run_folder
-from kerastl.commands.run_folder import MARKER, MODEL, RunFolder
+from kerastl.commands.places import MARKER, MODEL
+from kerastl.commands.run_folder import RunFolder
 
 CLAIM = """
 import os, signal, sys
@@ -91,26 +92,26 @@ def home(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("out", "reason"),
     [
-        ("photos", "the pictures 'photos'"),
-        ("photos/daisy", "the pictures 'photos'"),
+        ("photos", "is the pictures 'photos'"),
+        ("photos/daisy", "lies in the pictures 'photos'"),
         ("photos/new/run", "the pictures 'photos'"),
         ("../link/photos/run", "the pictures 'photos'"),
         ("backup", "the backup 'backup'"),
         ("backup/run", "the backup 'backup'"),
         ("../link/../project/backup/run", "the backup 'backup'"),
-        ("", "the current folder"),
-        (".", "the current folder"),
-        ("..", "your home folder, or holds it"),
-        ("../..", "your home folder, or holds it"),
-        ("~", "your home folder, or holds it"),
-        ("../../home/project", "the current folder, or holds it"),
-        ("/", "your home folder, or holds it"),
+        ("", "Received an empty --out"),
+        (".", "is the current folder"),
+        ("..", "your home folder"),
+        ("../..", "your home folder"),
+        ("~", "your home folder"),
+        ("../../home/project", "is the current folder"),
+        ("/", "your home folder"),
         ("../link", "is a symbolic link"),
         ("dangling", "is a symbolic link"),
         ("photos/daisy/mine.txt", "the pictures 'photos'"),
         ("../elsewhere/mine.txt", "is a file"),
         ("../elsewhere/mine.txt/run", "Cannot write '../elsewhere/mine.txt/run'"),
-        ("../elsewhere", "exists already|no folder of a run"),
+        ("../elsewhere", "exists already|holds no file '.kerastl-run'"),
     ],
 )
 def test_what_is_the_users_is_refused_and_stays(home, out, reason, overwrite):
@@ -187,6 +188,33 @@ def test_the_model_of_a_run_that_was_killed_at_its_end_is_not_lost(tmp_path, cap
     assert (tmp_path / "run" / MODEL).read_text() == "new"
     assert (tmp_path / "run-2" / MODEL).read_text() == "old"
     assert f"it is in '{tmp_path / 'run-2'}' now" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("killed_when", ["the older run is aside", "the new run is in place"])
+def test_a_run_that_was_killed_while_it_replaced_another_loses_neither(tmp_path, killed_when):
+    write_run(tmp_path / "run", "old", others=["metrics.json"])
+    write_run(tmp_path / "new", "new")
+    (tmp_path / "run").rename(tmp_path / ".replaced-run")
+    if killed_when == "the new run is in place":
+        (tmp_path / "new").rename(tmp_path / "run")
+    else:
+        (tmp_path / "new").rename(tmp_path / ".unfinished-run")
+    write_run(tmp_path / "run", "newest", overwrite=True)
+    assert (tmp_path / "run" / MODEL).read_text() == "newest"
+    left = {"run"} if killed_when == "the new run is in place" else {"run", "run-2"}
+    assert {entry.name for entry in tmp_path.iterdir()} == left
+    if "run-2" in left:
+        assert tree(tmp_path / "run-2") == {MARKER: "", MODEL: "new", "report.html": "new"}
+
+
+def test_a_run_that_was_killed_while_it_replaced_another_gives_it_back(tmp_path, capsys):
+    write_run(tmp_path / "run", "old", others=["metrics.json"])
+    before = tree(tmp_path / "run")
+    (tmp_path / "run").rename(tmp_path / ".replaced-run")
+    with pytest.raises(FileExistsError, match="exists already"):
+        write_run(tmp_path / "run")
+    assert tree(tmp_path) == {"run": None} | {f"run/{name}": text for name, text in before.items()}
+    assert "which is back in its place" in capsys.readouterr().out
 
 
 # ---- when the end fails

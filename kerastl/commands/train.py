@@ -35,8 +35,11 @@ ROOM_BESIDE_WEIGHTS = 5_000_000  # bytes: the layers' settings, the report, the 
 def run(args) -> int:
     """Train in two phases and write the run folder. Returns 0, or 1 when a picture or the report is missing there."""
     warnings.showwarning = lambda message, *_, **__: print(f"note: {message}")
-    apart_from = {"the pictures": _folder_of(args.source), "the backup": Path(args.backup) if args.backup else None}
-    with RunFolder(args.out, args.overwrite, apart_from) as folder:
+    users_folders = {
+        "the folder of pictures": _folder_of(args.source),
+        "the backup": Path(args.backup) if args.backup else None,
+    }
+    with RunFolder(args.out, args.overwrite, users_folders) as folder:
         task = _prepare(args)
         folder.hold_room(4 * task.model.count_params() + ROOM_BESIDE_WEIGHTS)
         record = Record()
