@@ -269,6 +269,40 @@ def test_a_model_that_cannot_be_written_there_is_written_elsewhere(tmp_path, mon
     assert [file.read_text() for file in (tmp_path / "temporary").rglob(MODEL)] == ["new"]
 
 
+def test_what_somebody_put_into_the_claim_of_a_dead_run_is_theirs(tmp_path):
+    (tmp_path / ".unfinished-run").mkdir()
+    for name in (MARKER, "room", "notes.txt"):
+        (tmp_path / ".unfinished-run" / name).write_text("mine")
+    before = tree(tmp_path)
+    with pytest.raises(FileExistsError, match="is in the way, and no run of kerastl"):
+        write_run(tmp_path / "run")
+    assert tree(tmp_path) == before
+
+
+def test_the_claim_is_apart_from_the_users_folders_too(tmp_path):
+    (tmp_path / ".unfinished-run").mkdir()
+    with (
+        pytest.raises(ValueError, match="is the backup"),
+        RunFolder(tmp_path / "run", False, {"the backup": tmp_path / ".unfinished-run"}),
+    ):
+        raise AssertionError("claimed")
+
+
+@pytest.mark.parametrize("name", ["n" * 244, "n" * 255, "名" * 82])
+def test_a_name_that_is_too_long_beside_its_claim_is_found_at_the_start(tmp_path, name):
+    (tmp_path / name).mkdir()
+    with pytest.raises(OSError, match=r"Cannot write .*File name too long"):
+        write_run(tmp_path / name, overwrite=True)
+    assert tree(tmp_path) == {name: None}
+
+
+@pytest.mark.parametrize("name", ["n" * 243, "名" * 81])
+def test_the_longest_name_that_can_be_claimed_can_be_replaced(tmp_path, name):
+    write_run(tmp_path / name, "old")
+    write_run(tmp_path / name, overwrite=True)
+    assert (tmp_path / name / MODEL).read_text() == "new"
+
+
 @pytest.fixture
 def small_disk(tmp_path):
     """A real disk of one megabyte, where this user may make one."""
@@ -278,7 +312,13 @@ def small_disk(tmp_path):
     if sys.platform != "linux" or os.geteuid() != 0 or subprocess.run(mount, capture_output=True).returncode:
         pytest.skip("a small disk can be made by root on Linux only")
     yield place
-    subprocess.run(["umount", str(place)], check=True)  # noqa: S607
+    subprocess.run(["umount", "-R", str(place)], check=True)  # noqa: S607
+
+
+def make_read_only(place: Path) -> None:
+    """What a system does with a disk that has errors."""
+    for options in (["--bind"], ["-o", "remount,bind,ro"]):
+        subprocess.run(["mount", *options, str(place), str(place)], check=True)  # noqa: S607
 
 
 def test_a_disk_without_room_for_the_model_is_found_at_the_start(small_disk):
@@ -288,6 +328,33 @@ def test_a_disk_without_room_for_the_model_is_found_at_the_start(small_disk):
     ):
         folder.hold_room(3_000_000)
     assert list(small_disk.iterdir()) == []
+
+
+def test_a_disk_as_place_is_refused_at_the_start(small_disk):
+    with pytest.raises(FileExistsError, match="is a whole disk"):
+        write_run(small_disk, overwrite=True)
+
+
+def test_a_disk_that_can_only_be_read_by_then_costs_no_model(small_disk, tmp_path, monkeypatch):
+    monkeypatch.setattr(run_folder.tempfile, "tempdir", str(tmp_path))
+    with (
+        pytest.raises(OSError, match=r"Read-only.*The model is in"),
+        RunFolder(small_disk / "run", False, {}) as folder,
+    ):
+        folder.hold_room(1000)
+        make_read_only(small_disk)
+        folder.write_model(lambda path: path.write_text("new"))
+    (kept,) = tmp_path.glob("kerastl-run-*/model.keras")
+    assert kept.read_text() == "new"
+
+
+def test_a_run_on_a_disk_that_can_only_be_read_by_then_is_copied(small_disk, tmp_path, monkeypatch):
+    monkeypatch.setattr(run_folder.tempfile, "tempdir", str(tmp_path))
+    with pytest.raises(OSError, match=r"Read-only.*The run is in"), RunFolder(small_disk / "run", False, {}) as folder:
+        folder.write_model(lambda path: path.write_text("new"))
+        make_read_only(small_disk)
+    (kept,) = tmp_path.glob("kerastl-run-*/model.keras")
+    assert kept.read_text() == "new"
 
 
 def test_a_disk_that_became_full_costs_no_model(small_disk, tmp_path, monkeypatch):

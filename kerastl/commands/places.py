@@ -40,10 +40,12 @@ def _lies_in(path, folder) -> bool:
 
 def check_run(folder: Path) -> None:
     """Raise FileExistsError unless all that is in a folder was written by a run."""
+    if os.path.ismount(folder):
+        raise FileExistsError(f"{str(folder)!r} is a whole disk. Choose a folder on it as --out.")
     inside = {entry.name for entry in folder.iterdir()} - _NOT_OURS_NOR_YOURS
     if not inside:
         return
-    if os.path.ismount(folder) or MARKER not in inside:
+    if MARKER not in inside:
         raise FileExistsError(
             f"{str(folder)!r} holds no file {MARKER!r}, the sign of a run (older versions wrote none), so --overwrite "
             "leaves it alone. Delete or rename the folder yourself, or choose another --out."

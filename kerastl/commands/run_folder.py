@@ -6,6 +6,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from kerastl.commands.places import FILES, MARKER, MODEL, check_apart, check_run, real_path, remove_run
@@ -40,8 +41,9 @@ class RunFolder:
         check_apart(shown, self.out, self._users_folders)
         self.work = self.out.with_name(f".unfinished-{self.out.name}")
         self._aside = self.out.with_name(f".replaced-{self.out.name}")  # where an older run waits to be deleted
-        self._check_place()
         try:
+            check_apart(shown, self.work, self._users_folders)
+            self._check_place()
             self._claim()
             self._check_place()  # another run may have ended since
         except BaseException as error:
@@ -72,11 +74,12 @@ class RunFolder:
         Raises:
             OSError: it failed; says where the model is now.
         """
-        (self.work / ROOM).unlink(missing_ok=True)
         try:
+            (self.work / ROOM).unlink(missing_ok=True)
             write(self.work / MODEL)
         except OSError as error:
-            (self.work / MODEL).unlink(missing_ok=True)
+            with suppress(OSError):
+                (self.work / MODEL).unlink(missing_ok=True)
             place = _first_that_works(lambda folder: write(folder / MODEL))
             if place is None:
                 raise
@@ -115,7 +118,7 @@ class RunFolder:
             new = True
         except FileExistsError:
             new = False
-            if self.work.is_symlink() or (any(self.work.iterdir()) and not (self.work / MARKER).is_file()):
+            if self.work.is_symlink() or not _is_unfinished(self.work):
                 raise FileExistsError(
                     f"{str(self.work)!r} is in the way, and no run of kerastl. Move it, or choose another --out."
                 ) from None
@@ -175,7 +178,8 @@ class RunFolder:
         return place or self.work
 
     def _rename(self, place: Path) -> None:
-        (self.work / ROOM).unlink(missing_ok=True)
+        with suppress(OSError):  # a disk that can only be read now
+            (self.work / ROOM).unlink(missing_ok=True)
         if os.name == "nt":  # Windows renames no folder with an open file in it
             self._lock.close()
         self.work.rename(place)
@@ -190,6 +194,13 @@ class RunFolder:
                 folder.rmdir()
             except OSError:  # something else is in there by now
                 break
+
+
+def _is_unfinished(folder: Path) -> bool:
+    """Whether a folder is what a run leaves when it is killed: nothing in it is of somebody else."""
+    names = {entry.name for entry in folder.iterdir()}
+    ours = {*FILES, ROOM, MARKER, *(name for name in names if name.startswith(".unfinished-"))}
+    return not names or (MARKER in names and names <= ours)
 
 
 def _free_name(out: Path) -> Path:

@@ -5,6 +5,7 @@ import re
 import sys
 import time
 import warnings
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,6 +27,7 @@ from kerastl.plots.scores import plot_confusion
 from kerastl.report import Run, make_report
 from kerastl.saving import save
 from kerastl.sources import PART_NAMES
+from kerastl.streams import PatientOutput
 from kerastl.training import fine_tune, train_from_scratch, train_head
 
 TUNED = "fine-tuned"  # the stage whose model is saved
@@ -34,6 +36,11 @@ ROOM_BESIDE_WEIGHTS = 5_000_000  # bytes: the layers' settings, the report, the 
 
 def run(args) -> int:
     """Train in two phases and write the run folder. Returns 0, or 1 when a picture or the report is missing there."""
+    with redirect_stdout(PatientOutput(sys.stdout)):
+        return _run(args)
+
+
+def _run(args) -> int:
     warnings.showwarning = lambda message, *_, **__: print(f"note: {message}")
     users_folders = {
         "the folder of pictures": _folder_of(args.source),
