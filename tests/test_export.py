@@ -143,7 +143,7 @@ def test_augmentation_inside_the_base_is_an_error_with_a_way_out(images):
     image = keras.Input(images.shape[1:])
     features = layers.GlobalAveragePooling2D()(base(layers.Rescaling(1 / 255)(image)))
     model = keras.Model(image, layers.Dense(3, activation="softmax")(features))
-    with pytest.raises(ValueError, match="base of .* holds layers that act by chance"):
+    with pytest.raises(ValueError, match=r"base of .* holds layers that act by chance"):
         tl.without_augmentation(model)
 
 
