@@ -15,10 +15,11 @@ from kerastl.features import FRESH, make_source
 from kerastl.fitting import After, Batches, Before, NotFiniteError, looks_at_batches, rate_of
 from kerastl.frontier import split_model
 from kerastl.graph import find_base_model
-from kerastl.identity import Witnessed, describe_run
+from kerastl.identity import describe_run
 from kerastl.interrupts import hold_ctrl_c
 from kerastl.progress import Progress
 from kerastl.quiet import no_retracing_warnings
+from kerastl.witness import Witnessed
 
 STEPS_AT_ONCE = 16  # steps of a head that Keras runs in one call: calling takes longer than such a step
 
