@@ -44,11 +44,12 @@ def train(model, data, phase, epochs, learning_rate, views, class_weight, callba
         )
         backup = Backup(backup_dir, phase, split, run)
         data = ImageData(*map(Witnessed, data[:3]), data.class_names)
-        backup.agree(data.test.describe("test"))
     finished = backup is not None and backup.record["finished"]
     history, best = keras.callbacks.History(), Best(split.upper)
     history.epoch, model.history, model.stop_training = [], history, False
     try:
+        if backup:
+            backup.agree(data.test.describe("test"))
         if not finished:
             training = make_source(split, data.train, views, True, verbose, "training images")
             validation = make_source(split, data.validation, 0, False, verbose, "validation images")
