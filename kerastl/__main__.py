@@ -34,7 +34,8 @@ def make_parser() -> argparse.ArgumentParser:
         "train",
         help="train on images: head first, then the unfrozen top",
         description="Train the head on a frozen base, unfreeze the top, train on at a lower rate, measure\n"
-        "on held-out images, save. Ctrl-C ends a phase early, with its best weights so far.",
+        "on held-out images, save. Ctrl-C ends a phase early, with its best weights so far. At any\n"
+        "other time, or pressed twice, it ends the program; what a phase has learned is kept.",
         epilog=EXAMPLES,
         formatter_class=formatter,
     )

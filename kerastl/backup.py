@@ -9,10 +9,10 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from kerastl.digest import DIGEST, digest_weights
 from kerastl.frontier import Split
-from kerastl.identity import DIGEST, START
+from kerastl.identity import START
 from kerastl.interrupts import hold_ctrl_c
-from kerastl.recall import digest_weights
 
 
 class Best:
@@ -199,7 +199,7 @@ class Backup:
         last = [
             array for variable, array in zip(upper.variables, self._group("upper"), strict=True) if id(variable) in ours
         ]
-        return {DIGEST + digest_weights(weights) for weights in (self._group("best"), last)}
+        return {digest_weights(weights) for weights in (self._group("best"), last)}
 
     def _chance(self) -> list:
         """The state of NumPy's generator and of the augmentation's. (Dropout's is among the upper part's variables.)"""

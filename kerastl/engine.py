@@ -15,10 +15,11 @@ from kerastl.features import FRESH, make_source
 from kerastl.fitting import After, Batches, Before, NotFiniteError, looks_at_batches, rate_of
 from kerastl.frontier import split_model
 from kerastl.graph import find_base_model
-from kerastl.identity import Witnessed, describe_run
+from kerastl.identity import describe_run
 from kerastl.interrupts import hold_ctrl_c
 from kerastl.progress import Progress
 from kerastl.quiet import no_retracing_warnings
+from kerastl.witness import Witnessed
 
 STEPS_AT_ONCE = 16  # steps of a head that Keras runs in one call: calling takes longer than such a step
 
@@ -43,11 +44,12 @@ def train(model, data, phase, epochs, learning_rate, views, class_weight, callba
         )
         backup = Backup(backup_dir, phase, split, run)
         data = ImageData(*map(Witnessed, data[:3]), data.class_names)
-        backup.agree(data.test.describe("test"))
     finished = backup is not None and backup.finished
     history, best = keras.callbacks.History(), Best(split.upper)
     history.epoch, model.history, model.stop_training = [], history, False
     try:
+        if backup:
+            backup.agree(data.test.describe("test"))
         if not finished:
             training = make_source(split, data.train, views, True, verbose, "training images")
             validation = make_source(split, data.validation, 0, False, verbose, "validation images")

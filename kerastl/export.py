@@ -24,8 +24,8 @@ def without_augmentation(model: keras.Model) -> keras.Model:
         height, width, 3), raw pixels 0–255 -> probabilities (batch, classes). The scaling is inside.
 
     Raises:
-        TypeError, ValueError: not a built Keras model with one base; a layer before the base acts by chance and changes
-            the picture in use, too, such as augmentation and scaling in one.
+        TypeError, ValueError: not a built Keras model with one base; a layer before the base augments and also
+            changes pictures in use (it scales them, for example), so it cannot be left out.
 
     Example:
         >>> without_augmentation(model).export("served")  # a TensorFlow SavedModel

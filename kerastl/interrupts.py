@@ -30,7 +30,10 @@ def hold_ctrl_c():
 
 @contextmanager
 def stop_at_once():
-    """In this context Ctrl-C ends the program, with one line: compiled parts that load would make odd errors of it."""
+    """In this context Ctrl-C ends the program, with one line.
+
+    While compiled modules load, Ctrl-C would show as a strange error.
+    """
     acts = _action()
     if acts is None:
         yield

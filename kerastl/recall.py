@@ -12,6 +12,7 @@ from collections.abc import Callable
 import keras
 import numpy as np
 
+from kerastl.digest import digest_weights
 from kerastl.graph import size_in_bytes
 from kerastl.storage import SHARE_FOR_RECALL, memory_budget
 
@@ -60,11 +61,3 @@ class Recall:
                 self._full = True
                 self._rows.clear()
         return compute(self.above, tensors) if self.above else tensors
-
-
-def digest_weights(weights: list) -> str:
-    """SHA-256 of the values of some weights."""
-    digest = hashlib.sha256()
-    for weight in weights:
-        digest.update(np.ascontiguousarray(keras.ops.convert_to_numpy(weight)))
-    return digest.hexdigest()

@@ -117,7 +117,8 @@ tl.predict("model.keras", "photo.jpg")</pre>
 <pre>python -m kerastl predict model.keras photo.jpg
 python -m kerastl inspect model.keras</pre>
 <p>Without this package (raw pixels from 0 to 255 go in; the scaling is inside):</p>
-<pre>keras.models.load_model("model.keras")</pre>
+<pre>import keras
+model = keras.models.load_model("model.keras")</pre>
 """
 
 

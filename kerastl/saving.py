@@ -37,7 +37,7 @@ def save(model: keras.Model, path, class_names: Sequence[str], *, summary: dict 
         The path.
 
     Raises:
-        ValueError: another ending; as many names as outputs were expected.
+        ValueError: another ending; the number of names is not the number of outputs.
         FileNotFoundError: the folder is not there.
     """
     path = Path(path).expanduser()

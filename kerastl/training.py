@@ -57,8 +57,9 @@ def train_head(
 
     Returns:
         `keras.callbacks.History` with `loss`, `accuracy`, `val_loss`, `val_accuracy` and `learning_rate` per epoch.
-        Stop with Ctrl-C (in a notebook: the square) whenever you like: the phase ends, with the weights of the epoch
-        whose validation loss was lowest, and the history so far.
+        Ctrl-C (in a notebook: the square) ends the phase early, also while its images are read: you get the history so
+        far, and the model has the weights of the epoch whose validation loss was lowest. Before the end of the first
+        epoch, they are left as they are. Between the phases, Ctrl-C ends the program as usual.
 
     Raises:
         ValueError: something in the base is unfrozen; the classes of `data` are not those of the model; the loss is no

@@ -58,8 +58,10 @@ _FUNCTION_NAMES = """
 _CLASSES = {module: frozenset(names.split()) for module, names in _CLASS_NAMES.items()}
 _FUNCTIONS = frozenset(_FUNCTION_NAMES.split())
 _FUNCTION_MODULES = frozenset({"builtins", "keras.activations", "keras.losses", "keras.metrics"})  # where Keras looks
+# Values that JSON cannot hold: Keras writes each as a class of its own, without a module. These are plain data. Not
+# here: "__lambda__", which holds code, and "__typespec__", which names a class.
 _VALUES = frozenset({"__ellipsis__", "__keras_tensor__", "__numpy__", "__slice__", "__tensor__"})
-_ARRAYS = frozenset({"__numpy__", "__tensor__"})
+_ARRAYS = frozenset({"__numpy__", "__tensor__"})  # these say of what (dtype): of _NUMBERS only
 _NUMBERS = frozenset({"bool", "uint8", "int32", "int64", "float16", "bfloat16", "float32", "float64"})
 _NAMING = frozenset({"class_name", "registered_name", "spec_name"})  # a dict with one of these is built, not just read
 _DEEPEST = 50  # every base needs 14 or fewer

@@ -34,7 +34,7 @@ if is_missing():
     class NotInstalled(Exception):
         def _render_traceback_(self):  # what Jupyter shows
             if IN_COLAB:
-                return ["kerastl could not be installed. Upload its wheel, which `make wheel` puts into dist, with the",
+                return ["kerastl could not be installed. Ask your teacher for its wheel (.whl). Upload it with the",
                         "file browser on the left, and run %pip install kerastl-*.whl in a new cell above this one."]
             return ["kerastl is not in this kernel. Run `make lab` in its folder, or choose the kernel .venv there."]
     raise NotInstalled

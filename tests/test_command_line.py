@@ -145,15 +145,15 @@ def test_inspect_holds_for_a_model_without_a_summary_and_steers_no_terminal(toy,
 def test_ctrl_c_in_phase_2_still_ends_with_a_run_folder(picture_folder, tmp_path, monkeypatch, capsys):
     from kerastl import engine
 
-    train_epoch, calls = engine._train_epoch, []
+    begin_epoch, calls = engine.After.on_epoch_begin, []
 
     def press(*arguments):
         calls.append(arguments)
         if len(calls) > 1:
             raise KeyboardInterrupt
-        return train_epoch(*arguments)
+        return begin_epoch(*arguments)
 
-    monkeypatch.setattr(engine, "_train_epoch", press)
+    monkeypatch.setattr(engine.After, "on_epoch_begin", press)
     assert main(["train", str(picture_folder), *QUICK, "--out", str(tmp_path / "run")]) == 0
     assert "phase 2 was stopped in epoch 1" in capsys.readouterr().out
     assert (tmp_path / "run" / "model.keras").stat().st_size > 0
@@ -219,19 +219,19 @@ from kerastl import engine
 from kerastl.__main__ import main
 
 signal.signal(signal.SIGINT, signal.default_int_handler)
-train_epoch, calls = engine._train_epoch, []
+begin_epoch, calls = engine.After.on_epoch_begin, []
 
 def press(*arguments):
     calls.append(arguments)
     if len(calls) == {epoch}:
         os.kill(os.getpid(), signal.SIGINT)
-    return train_epoch(*arguments)
+    return begin_epoch(*arguments)
 
 def press_again(*_):
     os.kill(os.getpid(), signal.SIGINT)  # while the best weights are put back
     return restore(*_)
 
-engine._train_epoch = press
+engine.After.on_epoch_begin = press
 restore, engine.Best.restore = engine.Best.restore, press_again
 sys.exit(main(sys.argv[1:]))
 """
@@ -253,10 +253,10 @@ def test_ctrl_c_pressed_twice_keeps_the_best_weights_so_far(picture_folder, tmp_
 def test_ctrl_c_in_the_first_epoch_of_both_phases_still_ends_with_a_run_folder(picture_folder, tmp_path, monkeypatch):
     from kerastl import engine
 
-    def press(*_):
+    def press(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(engine, "_train_epoch", press)
+    monkeypatch.setattr(engine.After, "on_epoch_begin", press)
     assert main(["train", str(picture_folder), *QUICK, "--out", str(tmp_path / "run")]) == 0
     assert {entry.name for entry in (tmp_path / "run").iterdir()} == {*FILES, MARKER} - {"history.png"}
 
@@ -309,6 +309,17 @@ def test_what_is_far_beyond_is_one_line(capsys, picture_folder, tmp_path, argume
     said = capsys.readouterr()
     assert status in (0, 2)
     assert (said.err.count("\n") == 1) == (status == 2)
+
+
+def test_ctrl_c_between_the_phases_ends_the_program_and_keeps_the_head(picture_folder, tmp_path, monkeypatch):
+    def press(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(train.Record, "measure", press)
+    assert main(["train", str(picture_folder), *QUICK, "--out", str(tmp_path / "run")]) == 130
+    metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
+    assert len(metrics["phase1"]["loss"]) == 1
+    assert tl.load(tmp_path / "run" / "model.keras").class_names == ["blue", "green", "red"]
 
 
 def test_ctrl_c_while_tensorflow_loads_is_one_line():

@@ -119,6 +119,19 @@ def test_ctrl_c_while_images_are_read_ends_the_phase(toy, data, monkeypatch, cap
     assert tl.train_head(toy, data, epochs=2, verbose=0).epoch == [0, 1]
 
 
+def test_ctrl_c_while_the_test_images_are_read_for_a_backup_ends_the_phase(toy, data, monkeypatch, capsys, tmp_path):
+    from kerastl.witness import Witnessed
+
+    def press(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Witnessed, "_look", press)
+        assert tl.train_head(toy, data, epochs=2, backup_dir=tmp_path).epoch == []
+    assert "phase 1 was stopped while its images were read" in capsys.readouterr().out
+    assert tl.train_head(toy, data, epochs=2, backup_dir=tmp_path, verbose=0).epoch == [0, 1]
+
+
 # ---- datasets as people make them
 
 

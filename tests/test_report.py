@@ -109,3 +109,14 @@ def test_a_model_whose_maps_cannot_be_had_still_gets_its_page(finished, monkeypa
     run, model, data = finished
     monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
     assert "Use the file" in Reader(make_report(run, model, data)).text
+
+
+def test_the_code_without_this_package_runs_as_it_stands(finished, tmp_path, monkeypatch):
+    _, model, data = finished
+    tl.save(model, tmp_path / "model.keras", data.class_names)
+    monkeypatch.chdir(tmp_path)
+    code = re.findall("<pre>(.*?)</pre>", make_report(*finished), re.DOTALL)[-1]
+    names = {}
+    exec(html.unescape(code), names)  # noqa: S102
+    assert "kerastl" not in code
+    assert names["model"].output_shape == model.output_shape

@@ -127,8 +127,8 @@ print("test:      ", tl.evaluate(model, data.test))
 # %% [markdown]
 # ## 4. Save and hand over
 #
-# One file holds the network, the scaling of the pixels, and the names of the classes. Whoever saves the weights only loses the
-# other two: a year later nobody knows which class is number 3.
+# One file holds the network, the scaling of the pixels, and the names of the classes. If you save only the weights, you lose
+# the rest: a year later nobody knows which class is number 3.
 
 # %%
 file = tl.save(model, folder.parent / "mine.keras", data.class_names, summary={"pictures": "my own", "seed": 0})
@@ -140,8 +140,8 @@ for guess in tl.predict(file, folder / data.class_names[2] / "000.png"):
     print(f"{guess.class_name:12} {guess.probability:.3f}")
 
 # %% [markdown]
-# Who does not have this package opens the file with Keras alone. And Keras can export a model for a server, which needs
-# neither Keras nor this package. The second line below says that the model is in use now, and not in training.
+# Somebody without this package can open the file with Keras alone. And Keras can export a model for a server, which needs
+# neither Keras nor this package. The line with `training=False` says that the model is in use now, and not in training.
 #
 # **Predict.** Which pixels does the exported model want?
 #
@@ -181,8 +181,8 @@ print("one picture, asked five times:", ", ".join(f"{probability:.3f}" for proba
 # The server gives another answer each time: it augments. In Keras, augmentation layers take it that you are training unless
 # you say otherwise, and `export` says nothing. The **symptom**: ask twice. The **repair**: the line with `training=False`.
 #
-# Or the helper: it gives the same model, without the layers that act in training only. Converters to other formats, such as
-# LiteRT for phones or ONNX, want that one, too.
+# `tl.without_augmentation` does it for you: it gives the same model without its augmentation layers. Give this model to
+# converters, too: to LiteRT for phones, to ONNX.
 
 # %%
 with redirect_stdout(StringIO()):

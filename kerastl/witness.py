@@ -1,0 +1,59 @@
+"""Look at the images of a dataset while somebody else reads them, so that they are known afterwards."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterator
+
+import numpy as np
+
+from kerastl.digest import digest
+
+
+class Witnessed:
+    """A dataset that counts how often it was begun, and knows what it gave in the first pass.
+
+    One that shuffles gives another order each time, so a pass of our own would change what training sees. So we look at
+    the images while somebody else reads them.
+    """
+
+    def __init__(self, dataset):
+        self._dataset, self.passes = dataset, 0
+        if hasattr(dataset, "rows"):
+            self.rows = dataset.rows  # `load_images` made it
+        self._first, self._images, self._labels, self.batch_size = None, [], Counter(), 0
+
+    def __iter__(self) -> Iterator:
+        self.passes += 1
+        if self.passes > 1:
+            return iter(self._dataset)
+        self._first = self._look()
+        return self._first
+
+    def cardinality(self):
+        return self._dataset.cardinality()
+
+    def begin(self, passes: int) -> None:
+        """Begin passes until there were so many: a dataset that shuffles gets to where it would be."""
+        while self.passes < passes:
+            next(iter(self))
+
+    def describe(self, part: str) -> dict[str, str]:
+        """The images and labels, in any order, as texts by name. What is left of the first pass is read."""
+        self.begin(1)
+        for _ in self._first:
+            pass
+        return {
+            f"{part} images of each class": str(dict(sorted(self._labels.items()))),
+            f"{part} images or their labels": digest(sorted(self._images)),
+        }
+
+    def _look(self) -> Iterator:
+        for images, labels in self._dataset:
+            numbers = np.asarray(labels).tolist()
+            self.batch_size = max(self.batch_size, len(numbers))
+            self._labels.update(numbers)
+            for image, label in zip(np.asarray(images), numbers, strict=True):
+                known = hashlib.blake2b(np.ascontiguousarray(image), digest_size=16)
+                known.update(b"%d" % label)
+                self._images.append(known.digest())
+            yield images, labels
