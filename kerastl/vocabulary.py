@@ -72,13 +72,14 @@ def check_config(config) -> None:
             raise ValueError(f"is nested deeper than {_DEEPEST} levels")
         if isinstance(value, dict):
             if not _NAMING.isdisjoint(value):
-                _check_name(value)
+                check_name(value)
             waiting += [(inner, depth + 1) for inner in value.values()]
         elif isinstance(value, list):
             waiting += [(inner, depth + 1) for inner in value]
 
 
-def _check_name(named: dict) -> None:
+def check_name(named: dict) -> None:
+    """Raise ValueError unless what a part of a config names stands in the table."""
     module, name, registered, inner = (named.get(k) for k in ("module", "class_name", "registered_name", "config"))
     kind, name = ("function", inner) if name == "function" else ("class", name)
     known = False
