@@ -4,6 +4,7 @@ import argparse
 import importlib
 import os
 import sys
+import warnings
 
 from kerastl.interrupts import stop_at_once
 from kerastl.quiet import quiet_stderr
@@ -87,6 +88,11 @@ def make_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _note(message, *_, **__) -> None:
+    """A warning in one word and its text, without the line of our code; not among the results on stdout."""
+    print(f"note: {message}", file=sys.stderr)
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run one command.
 
@@ -99,9 +105,11 @@ def main(arguments: list[str] | None = None) -> int:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # a terminal without × or ▁ shows a question mark instead
     try:
-        with stop_at_once(), quiet_stderr():
-            command = importlib.import_module(f"kerastl.commands.{args.command}")
-        return command.run(args) or 0
+        with warnings.catch_warnings():
+            warnings.showwarning = _note
+            with stop_at_once(), quiet_stderr():
+                command = importlib.import_module(f"kerastl.commands.{args.command}")
+            return command.run(args) or 0
     except BrokenPipeError:  # who reads the output, such as `head`, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
