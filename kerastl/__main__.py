@@ -1,6 +1,7 @@
 """The command line: `python -m kerastl train …`, `predict …` and `inspect …`."""
 
 import argparse
+import contextlib
 import importlib
 import os
 import sys
@@ -8,7 +9,11 @@ import warnings
 
 from kerastl.interrupts import stop_at_once
 from kerastl.quiet import quiet_stderr
+from kerastl.streams import drop_output, open_closed_streams
 
+# What the user can mend: numbers that are too large end in MemoryError and OverflowError, a folder of ~nobody in
+# RuntimeError. (TensorFlow's own errors, as of memory, have no common name before it is loaded.)
+KNOWN = (ValueError, TypeError, OSError, MemoryError, OverflowError, RuntimeError)
 EXAMPLES = """examples:
   python -m kerastl train drawn_flowers --weights garden --out runs/flowers
   python -m kerastl train my_photos/ --base EfficientNetB0 --out runs/mine
@@ -90,7 +95,8 @@ def make_parser() -> argparse.ArgumentParser:
 
 def _note(message, *_, **__) -> None:
     """A warning in one word and its text, without the line of our code; not among the results on stdout."""
-    print(f"note: {message}", file=sys.stderr)
+    with contextlib.suppress(OSError):  # as Python's own does: nobody may be there to read it
+        print(f"note: {message}", file=sys.stderr)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -98,6 +104,7 @@ def main(arguments: list[str] | None = None) -> int:
 
     Returns 0; 1 when a part could not be done; 2 after an error that the user can mend; 130 after Ctrl-C.
     """
+    open_closed_streams()
     args = make_parser().parse_args(arguments)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's lines about graphics cards that are not there
     os.environ.setdefault("MPLBACKEND", "Agg")
@@ -111,14 +118,16 @@ def main(arguments: list[str] | None = None) -> int:
                 command = importlib.import_module(f"kerastl.commands.{args.command}")
             return command.run(args) or 0
     except BrokenPipeError:  # who reads the output, such as `head`, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        drop_output()
         return 0
-    except (ValueError, TypeError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
     except KeyboardInterrupt:
         print("\nstopped", file=sys.stderr)
         return 130
+    except Exception as error:
+        if not isinstance(error, KNOWN) and not type(error).__module__.startswith("tensorflow."):
+            raise
+        print(f"error: {str(error) or type(error).__name__}", file=sys.stderr)
+        return 2
 
 
 if __name__ == "__main__":

@@ -4,7 +4,6 @@ import json
 import os
 import secrets
 import warnings
-import zipfile
 from pathlib import Path
 
 import keras
@@ -59,7 +58,7 @@ class Backup:
             raise ValueError("Received backup_dir=''. Expected the name of a folder.")
         self.file = Path(folder).expanduser() / f"{phase.replace(' ', '_')}.npz"
         self._split, self._warned = split, False
-        self.record = {"run": {}, "epoch": [], "finished": False}
+        self.record = {"run": {}, "epoch": [], "finished": False, "stopped": False}
         self._arrays = self._groups(start=self._chance())
         self._opened = os.path.lexists(self.file)
         if self._opened:
@@ -67,7 +66,7 @@ class Backup:
         self.agree(run)
         if self._opened:
             self._set_chance("start")
-        if not self.record["finished"]:
+        if not self.finished:
             self._try_to_write()
 
     def agree(self, run: dict[str, str]) -> None:
@@ -79,15 +78,28 @@ class Backup:
         differing = [name for name in run if found.get(name) != run[name]]
         if differing and not (differing == [START] and run[START] in self._left_behind()):
             said = "; ".join(
-                f"the {name} are others"
+                f"the {name} are different"
                 if run[name].startswith(DIGEST)
                 else f"{name}: {found.get(name, 'unknown')!r} there, {run[name]!r} here"
                 for name in differing
             )
             raise ValueError(
-                f"The backup {str(self.file)!r} belongs to another run ({said}). Use another backup_dir, or delete the "
-                "file to begin anew."
+                f"The backup {str(self.file)!r} belongs to another run ({said}). Use another backup_dir, or delete "
+                f"{self.all_phases} to begin anew."
             )
+
+    @property
+    def finished(self) -> bool:
+        """Whether the phase is over: it ran to its end, or was stopped, and the next phase has begun from there."""
+        following = self.file.with_name("phase_2.npz")
+        gone_on = following != self.file and following.exists()
+        return self.record["finished"] or (self.record["stopped"] and gone_on)
+
+    @property
+    def all_phases(self) -> str:
+        """The backups in this folder, as a text: a phase goes on only after the one before it."""
+        files = sorted(self.file.parent.glob("phase_*.npz")) or [self.file]
+        return " and ".join(repr(str(file)) for file in files)
 
     @hold_ctrl_c()
     def save(self, history: keras.callbacks.History, optimizer, best: Best, passes: int, finished: bool = False):
@@ -95,12 +107,28 @@ class Backup:
 
         Where that fails, what was written before stays, and a warning says so once: training is not to be lost.
         """
-        self.record |= {"history": history.history, "epoch": history.epoch, "passes": passes, "finished": finished}
+        self.record |= {
+            "history": history.history,
+            "epoch": history.epoch,
+            "passes": passes,
+            "finished": finished,
+            "stopped": False,
+        }
         self.record |= {"best epoch": best.epoch, "best loss": best.loss}
         kept = {name: array for name, array in self._arrays.items() if name.startswith("start/")}
         self._arrays = kept | self._groups(
             now=self._chance(), upper=self._split.upper.variables, optimizer=optimizer.variables, best=best.weights
         )
+        self._replace(len(history.epoch))
+
+    @hold_ctrl_c()
+    def note_stop(self) -> None:
+        """Note in the file that somebody stopped the phase after the epoch that was saved last."""
+        if self.record["epoch"]:
+            self.record["stopped"] = True
+            self._replace(len(self.record["epoch"]))
+
+    def _replace(self, epoch: int) -> None:
         try:
             if os.path.lexists(self.file) and self._read(arrays=False)[0]["run"] != self.record["run"]:
                 raise ValueError("another run writes its own there")
@@ -108,7 +136,7 @@ class Backup:
         except (OSError, ValueError) as error:
             if not self._warned:
                 warnings.warn(
-                    f"The backup of epoch {len(history.epoch)} could not be written into {str(self.file)!r} ({error}). "
+                    f"The backup of epoch {epoch} could not be written into {str(self.file)!r} ({error}). "
                     "Training goes on, and each epoch tries again.",
                     stacklevel=2,
                 )
@@ -123,6 +151,8 @@ class Backup:
         for group, variables in (("upper", self._split.upper.variables), ("optimizer", optimizer.variables)):
             for variable, array in zip(variables, self._group(group), strict=True):
                 variable.assign(array)
+        if not self.record["finished"] and self.finished:
+            best.restore()  # as the stop did
         self._set_chance("now")
 
     def _read(self, arrays: bool = True) -> tuple[dict, dict]:
@@ -133,9 +163,10 @@ class Backup:
                 found = {name: stored[name] for name in names}
             if not isinstance(record["run"], dict):
                 raise TypeError("it does not say of which run it is")
-        except (ValueError, KeyError, OSError, EOFError, TypeError, AttributeError, zipfile.BadZipFile) as error:
+        except Exception as error:  # on a damaged file NumPy and zipfile raise whatever they meet
             raise ValueError(
-                f"{str(self.file)!r} is no backup of a training run ({error}). Use another backup_dir."
+                f"{str(self.file)!r} is no backup of a training run, or it is damaged. Delete it, or use another "
+                "backup_dir."
             ) from error
         return record, found
 

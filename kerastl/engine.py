@@ -46,7 +46,7 @@ def train(model, data, phase, epochs, learning_rate, views, class_weight, callba
         backup = Backup(backup_dir, phase, split, run)
         data = ImageData(*map(Witnessed, data[:3]), data.class_names)
         backup.agree(data.test.describe("test"))
-    finished = backup is not None and backup.record["finished"]
+    finished = backup is not None and backup.finished
     history, best = keras.callbacks.History(), Best(split.upper)
     history.epoch, model.history, model.stop_training = [], history, False
     try:
@@ -56,6 +56,8 @@ def train(model, data, phase, epochs, learning_rate, views, class_weight, callba
         if backup:
             backup.agree(data.train.describe("training") | data.validation.describe("validation"))
             backup.agree({"images in a batch": str(data.train.batch_size)})
+            if not finished:
+                backup.agree({"what the frozen part gives": _place(training) + ", validation " + _place(validation)})
             if backup.record["epoch"]:
                 data.train.begin(backup.record["passes"])
     except KeyboardInterrupt:
@@ -67,7 +69,10 @@ def train(model, data, phase, epochs, learning_rate, views, class_weight, callba
         split.upper.compile(optimizer, loss)
         backup.restore(history, split.upper.optimizer, best)
         _compile(model, learning_rate, split.upper.optimizer, loss)
-        _say(verbose, f"{phase} was finished before: taken from {backup.file}. Delete that file to train anew.")
+        _say(
+            verbose,
+            f"{phase} was finished before: taken from {backup.file}. To train anew, delete {backup.all_phases}.",
+        )
         return history
     if backup and backup.record["epoch"]:
         _say(verbose, f"{phase} goes on after epoch {len(backup.record['epoch'])}, from {backup.file}")
@@ -110,12 +115,18 @@ def train(model, data, phase, epochs, learning_rate, views, class_weight, callba
     with hold_ctrl_c():  # impatient people press twice
         if stopped:
             hooks.on_train_end()
+            if backup:
+                backup.note_stop()
             kept = best.restore() if best.epoch else "as they are: no epoch was finished"
             _say(verbose, f"{phase} was stopped in epoch {len(history.epoch) + 1}. The weights are {kept}.")
         elif backup:
             backup.save(history, split.upper.optimizer, best, data.train.passes, finished=True)
         _compile(model, learning_rate, split.upper.optimizer, loss)
     return history
+
+
+def _place(source) -> str:
+    return "kept" if source.kept else "computed in every epoch"
 
 
 def _compile(model, learning_rate, optimizer, loss) -> None:

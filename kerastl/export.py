@@ -43,7 +43,19 @@ def without_augmentation(model: keras.Model) -> keras.Model:
             tensors |= {id(old): new for old, new in zip(node.outputs, outputs, strict=True)}
     in_use = keras.Model(model.inputs[0], tensors[id(model.outputs[0])], name=model.name)
     in_use(model.inputs[0])  # Keras refuses to export a model to ONNX that was never called
+    _check_it_is_calm(in_use)
     return in_use
+
+
+def _check_it_is_calm(model: keras.Model) -> None:
+    """Raise ValueError when a model still acts by chance, although nobody says that it is in training."""
+    image = np.random.default_rng(0).uniform(0, 255, (1, *model.input_shape[1:])).astype("float32")
+    if not np.allclose(model(image), model(image, training=False), atol=1e-4):
+        raise ValueError(
+            f"The base of {model.name!r} holds layers that act by chance, such as augmentation. Put them in front of "
+            "the base. Or say that the model is in use: `keras.Model(image, model(image, "
+            "training=False))`, where `image = keras.Input(model.input_shape[1:])`."
+        )
 
 
 def _acts_by_chance(operation) -> bool:

@@ -70,8 +70,9 @@ def make_source(split: Split, dataset, views, shuffle: bool, verbose: int, label
             images = len(kept.labels)
             return Source(lambda: kept.draw_epoch(shuffle), -(-images // kept.batch_size), images, True)
         if verbose:
-            reason = "they are others in each pass, as augmentation makes them" if kept else "there is no room to keep"
-            reason += "" if kept else " what it gives"
+            reason = (
+                "other pixels in each pass (augmentation?)" if kept else "no room to keep the frozen part's outputs"
+            )
             print(f"{label}: {reason}, so the frozen part runs in every epoch")
     return stream_source(split, dataset, augment=augments and views != 0)
 

@@ -13,7 +13,12 @@ import numpy as np
 MOST_PIXELS = 100_000_000
 MOST_JPEG_PIXELS = 250_000_000  # a JPEG is decoded at down to an eighth of its height and width
 
-PROGRAMS = ("EPS", "WMF", "EMF")  # Pillow hands these to Ghostscript, or to Windows: nobody's file shall run anything
+# What Pillow may read. It knows more: some of it other programs would run (EPS, WMF), some is a wrapping that hides
+# another picture, and how large that is (ICO, ICNS, IPTC).
+FORMATS = (
+    *("JPEG", "JPEG2000", "PNG", "GIF", "BMP", "DIB", "TIFF", "WEBP", "AVIF", "HEIF"),
+    *("PPM", "TGA", "PCX", "SGI", "MSP", "XBM", "IM", "SPIDER", "QOI"),
+)
 
 NO_WHITE = "its numbers have no known highest value, so white is not known"
 
@@ -157,12 +162,10 @@ def _open(file):
     with _opening:
         kept, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
         try:
-            image = Image.open(file)
+            Image.init()
+            return Image.open(file, formats=[name for name in FORMATS if name in Image.OPEN])
         finally:
             Image.MAX_IMAGE_PIXELS = kept
-    if image.format in PROGRAMS:
-        raise RefusedError(f"{image.format} is a drawing that another program would have to run", "a picture of pixels")
-    return image
 
 
 def _pixels_to_decode(image, wanted: int) -> int:

@@ -14,16 +14,20 @@ _CLASS_NAMES = {
         Permute PReLU RandomBrightness RandomContrast RandomCrop RandomErasing RandomFlip RandomHue RandomRotation
         RandomSaturation RandomShear RandomTranslation RandomZoom ReLU RepeatVector Rescaling Reshape Resizing
         SeparableConv2D Softmax SpatialDropout2D Subtract UnitNormalization UpSampling2D ZeroPadding2D
+        ActivityRegularization AugMix AutoContrast EinsumDense Equalization MaxPooling1D
+        RandAugment RandomColorDegeneration RandomColorJitter RandomElasticTransform RandomGaussianBlur RandomGrayscale
+        RandomInvert RandomPerspective RandomPosterization RandomSharpness RMSNormalization Solarization
     """,
     "keras.src.applications.convnext": "LayerScale",
     "keras.src.applications.inception_resnet_v2": "CustomScaleLayer",
     "keras.src.ops.core": "Cast",
+    "keras.src.ops.image": "RGBToGrayscale Resize",
     "keras.src.ops.nn": """
-        Elu Gelu HardSigmoid HardSilu LeakyRelu LogSoftmax Relu Relu6 Sigmoid Silu Softmax Softplus
+        Elu Gelu HardSigmoid HardSilu LeakyRelu LogSoftmax Normalize Relu Relu6 Sigmoid Silu Softmax Softplus
     """,
     "keras.src.ops.numpy": """
-        Absolute Add Clip Concatenate Divide Exp ExpandDims Flip GetItem Log Max Maximum Mean Min Minimum Multiply
-        Negative Pad Power Reshape Sqrt Square Squeeze Stack Subtract Sum Tanh Transpose TrueDivide
+        Absolute Add Clip Concatenate Divide Exp ExpandDims Flip GetItem Log Matmul Max Maximum Mean Min Minimum
+        Multiply Negative Pad Power Reshape Sqrt Square Squeeze Stack Std Subtract Sum Tanh Transpose TrueDivide
     """,
     "keras.initializers": """
         Constant GlorotNormal GlorotUniform HeNormal HeUniform Identity LecunNormal LecunUniform Ones Orthogonal
@@ -59,23 +63,49 @@ _ARRAYS = frozenset({"__numpy__", "__tensor__"})
 _NUMBERS = frozenset({"bool", "uint8", "int32", "int64", "float16", "bfloat16", "float32", "float64"})
 _NAMING = frozenset({"class_name", "registered_name", "spec_name"})  # a dict with one of these is built, not just read
 _DEEPEST = 50  # every base needs 14 or fewer
+_LONGEST = 1000  # letters in a text; Keras copies the names of layers into the names of all that is made from them
+_MOST_LAYERS = 5000  # of all bases NASNetLarge has the most, 1,039
 
 
 def check_config(config) -> None:
     """Raise ValueError unless `config`, as JSON gives it, is a model in which every name stands in the table."""
     if not isinstance(config, dict) or config.get("class_name") not in ("Functional", "Sequential"):
         raise ValueError("describes no Functional or Sequential model")
-    waiting = [(config, 0)]  # no recursion: how deep it goes is not ours to choose
-    while waiting:
-        value, depth = waiting.pop()
-        if depth > _DEEPEST:
-            raise ValueError(f"is nested deeper than {_DEEPEST} levels")
+    layers = 0
+    for value in _inside(config):
+        if isinstance(value, str) and len(value) > _LONGEST:
+            raise ValueError(f"holds a text of {len(value):,} letters, {value[:20]!r}…")
         if isinstance(value, dict):
             if not _NAMING.isdisjoint(value):
                 check_name(value)
+            layers += "inbound_nodes" in value
+            _check_calls(value.get("inbound_nodes"))
+    if layers > _MOST_LAYERS:
+        raise ValueError(f"describes {layers:,} layers. Expected {_MOST_LAYERS:,} or fewer")
+
+
+def _inside(config):
+    """All values of a config, itself included. No recursion: how deep it goes is not ours to choose."""
+    waiting = [(config, 0)]
+    while waiting:
+        value, depth = waiting.pop()
+        yield value
+        if depth > _DEEPEST:
+            raise ValueError(f"is nested deeper than {_DEEPEST} levels")
+        if isinstance(value, dict):
+            waiting += [(text, depth + 1) for text in value if isinstance(text, str)]
             waiting += [(inner, depth + 1) for inner in value.values()]
         elif isinstance(value, list):
             waiting += [(inner, depth + 1) for inner in value]
+
+
+def _check_calls(nodes) -> None:
+    """Raise ValueError when a layer is called on plain numbers alone: Keras would compute that while it loads."""
+    for node in nodes if isinstance(nodes, list) else []:
+        if not any(
+            isinstance(value, dict) and value.get("class_name") == "__keras_tensor__" for value in _inside(node)
+        ):
+            raise ValueError("calls a layer on something else than the outputs of others")
 
 
 def check_name(named: dict) -> None:

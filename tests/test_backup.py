@@ -4,10 +4,12 @@ What makes a run another one, so that its backup is refused, is tested in test_i
 """
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -15,6 +17,7 @@ import pytest
 from keras.src.backend.common import global_state
 
 import kerastl as tl
+from kerastl.backup import Backup
 
 
 @pytest.fixture(autouse=True)
@@ -175,6 +178,24 @@ def test_a_phase_that_was_finished_is_not_trained_again(make_toy, settle, arrays
     assert "phase 1 was finished before" in capsys.readouterr().out
 
 
+def test_a_phase_that_was_stopped_is_over_once_the_next_one_has_begun(make_toy, settle, arrays, data, tmp_path, capsys):
+    def train(stops):
+        keras.utils.set_random_seed(0)
+        model = settle(make_toy(), arrays["train"][0])
+        kept = {"epochs": 5, "backup_dir": tmp_path}
+        phase1 = tl.train_head(model, data, callbacks=stops[:1], learning_rate=3.0, **kept)
+        after_1 = tl.snapshot(model)
+        tl.unfreeze_top(model, 5)
+        return phase1, after_1, tl.fine_tune(model, data, callbacks=stops[1:], **kept)
+
+    stopped, head, _ = train([Stop(epoch=3), Stop(epoch=1)])  # the second stands for a crash
+    phase1, same_head, phase2 = train([])
+    assert phase1.epoch == stopped.epoch == [0, 1, 2]
+    assert all(np.array_equal(head[path], same_head[path]) for path in head)
+    assert phase2.epoch == [0, 1, 2, 3, 4]
+    assert "phase 2 goes on after epoch 1" in capsys.readouterr().out
+
+
 def test_a_run_that_was_stopped_goes_on(make_toy, settle, arrays, data, tmp_path):
     def train(*callbacks):
         keras.utils.set_random_seed(0)
@@ -221,6 +242,36 @@ def test_a_file_that_is_no_backup_is_refused(toy, data, tmp_path, content):
     (tmp_path / "phase_1.npz").write_bytes(content)
     with pytest.raises(ValueError, match="is no backup of a training run"):
         tl.train_head(toy, data, epochs=1, backup_dir=tmp_path, verbose=0)
+
+
+def test_a_backup_with_any_bit_flipped_is_refused_or_read(toy, data, tmp_path):
+    tl.train_head(toy, data, epochs=1, backup_dir=tmp_path, verbose=0)
+    file, rng = tmp_path / "phase_1.npz", np.random.default_rng(0)
+    whole = file.read_bytes()
+    directory = whole.rindex(b"PK\x01\x02", 0, whole.index(b"PK\x05\x06"))
+    refused = 0
+    for place in [*range(directory, directory + 40), *rng.integers(0, len(whole), 60)]:
+        damaged = bytearray(whole)
+        damaged[place] ^= 1 << int(rng.integers(8))
+        file.write_bytes(damaged)
+        try:
+            Backup._read(SimpleNamespace(file=file))
+        except ValueError as error:
+            refused += 1
+            assert "is no backup of a training run, or it is damaged" in str(error)  # noqa: PT017
+    assert refused > 30
+
+
+def test_what_was_kept_has_to_be_kept_again(toy, data, tmp_path, monkeypatch, make_toy):
+    def train(*callbacks):
+        keras.utils.set_random_seed(0)
+        tl.train_head(make_toy(), data, epochs=3, backup_dir=tmp_path, callbacks=callbacks, verbose=0)
+
+    train(Stop(epoch=1))
+    monkeypatch.setenv("KERASTL_MEMORY_MB", "0.0008")
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=0))
+    with pytest.raises(ValueError, match=r"what the frozen part gives: 'kept.*there, 'computed in every epoch"):
+        train()
 
 
 def test_a_backup_with_pickled_objects_is_refused(toy, data, tmp_path):
@@ -340,10 +391,11 @@ def test_what_another_program_writes_meanwhile_is_not_replaced(toy, data, tmp_pa
 
 
 def test_ctrl_c_while_the_backup_is_written_waits_until_it_is_whole(toy, data, tmp_path, monkeypatch):
-    write = np.savez
+    write, pressed = np.savez, []
 
     def press_and_write(*arguments, **arrays):
-        os.kill(os.getpid(), signal.SIGINT)
+        if not pressed:
+            pressed.append(os.kill(os.getpid(), signal.SIGINT))
         write(*arguments, **arrays)
 
     monkeypatch.setattr(np, "savez", press_and_write)

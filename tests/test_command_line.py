@@ -14,7 +14,7 @@ from PIL import Image
 import kerastl as tl
 from kerastl.__main__ import main
 from kerastl.commands import train
-from kerastl.commands.run_folder import FILES, MARKER
+from kerastl.commands.places import FILES, MARKER
 from kerastl.graph import find_base_model
 
 QUICK = ["--base", "MobileNet", "--alpha", "0.25", "--weights", "none", "--image-size", "32", "--epochs", "1"]
@@ -268,6 +268,47 @@ def test_ctrl_c_before_anything_was_learned_leaves_nothing(picture_folder, tmp_p
     monkeypatch.setattr(train, "train_head", press)
     assert main(["train", str(picture_folder), *QUICK, "--out", str(tmp_path / "run")]) == 130
     assert list(tmp_path.iterdir()) == []
+
+
+def test_training_goes_on_when_nobody_reads_what_it_prints(picture_folder, tmp_path):
+    command = [sys.executable, "-m", "kerastl", "train", str(picture_folder), *QUICK, "--out", str(tmp_path / "run")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as run:
+        assert run.stdout.readline().startswith("images")
+        run.stdout.close()
+        assert run.stderr.read() == ""
+    assert run.returncode == 0
+    assert {entry.name for entry in (tmp_path / "run").iterdir()} == {*FILES, MARKER}
+
+
+@pytest.mark.parametrize("closed", [1, 2])
+def test_a_stream_that_is_closed_is_no_error(trained, picture_folder, closed):
+    model, picture = trained[1] / "model.keras", picture_folder / "red" / "00.jpg"
+    program = (
+        f"import os, sys; os.close({closed}); "
+        "os.execv(sys.executable, [sys.executable, '-m', 'kerastl', *sys.argv[1:]])"
+    )
+    command = [sys.executable, "-c", program, "predict", str(model), str(picture)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    assert ("00.jpg" in done.stdout) == (closed != 1)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--image-size", "1000000"],
+        ["--alpha", "inf"],
+        ["--out", "~nobody-of-this-name/run"],
+        ["--backup", "~nobody-of-this-name/backup"],
+        ["--weights", "~nobody-of-this-name/w.h5"],
+    ],
+)
+def test_what_is_far_beyond_is_one_line(capsys, picture_folder, tmp_path, arguments, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    status = main(["train", str(picture_folder), *QUICK, "--layers", "5", "--out", "run", *arguments])
+    said = capsys.readouterr()
+    assert status in (0, 2)
+    assert (said.err.count("\n") == 1) == (status == 2)
 
 
 def test_ctrl_c_while_tensorflow_loads_is_one_line():

@@ -136,6 +136,17 @@ def test_what_acts_by_chance_and_scales_in_use_is_an_error_with_a_way_out(toy, i
     np.testing.assert_allclose(in_use(images), model.predict(images, verbose=0), atol=1e-4)
 
 
+def test_augmentation_inside_the_base_is_an_error_with_a_way_out(images):
+    layers = keras.layers
+    pixels = keras.Input(images.shape[1:])
+    base = keras.Model(pixels, layers.Conv2D(4, 3)(layers.RandomFlip()(layers.RandomBrightness(0.5)(pixels))))
+    image = keras.Input(images.shape[1:])
+    features = layers.GlobalAveragePooling2D()(base(layers.Rescaling(1 / 255)(image)))
+    model = keras.Model(image, layers.Dense(3, activation="softmax")(features))
+    with pytest.raises(ValueError, match=r"base of .* holds layers that act by chance"):
+        tl.without_augmentation(model)
+
+
 def test_a_model_without_a_base_is_an_error():
     with pytest.raises(ValueError, match="one nested base network; found none"):
         tl.without_augmentation(keras.Sequential([keras.Input((4,)), layers.Dense(2)]))

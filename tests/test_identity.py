@@ -98,9 +98,9 @@ def stopped(tmp_path_factory):
 
 CHANGES = [
     ({"seed": 1}, "seed: '0' there, '1' here"),
-    ({"pixel": "training"}, "the training images or their labels are others"),
-    ({"pixel": "validation"}, "the validation images or their labels are others"),
-    ({"pixel": "test"}, "the test images or their labels are others"),
+    ({"pixel": "training"}, "the training images or their labels are different"),
+    ({"pixel": "validation"}, "the validation images or their labels are different"),
+    ({"pixel": "test"}, "the test images or their labels are different"),
     ({"label": "training"}, "training images of each class: '{0: 7, 1: 7, 2: 6}' there, '{0: 6, 1: 8, 2: 6}' here"),
     ({"label": "validation"}, "validation images of each class"),
     ({"label": "test"}, "test images of each class"),
@@ -109,11 +109,11 @@ CHANGES = [
     ({"size": 20}, r"shape of an image: '\(16, 16, 3\)' there, '\(20, 20, 3\)' here"),
     ({"batch": 7}, "images in a batch: '8' there, '7' here"),
     ({"batch": 20}, "training batches: '3' there, '1' here"),
-    ({"augment": False}, "the layers before the base .augmentation, scaling. are others"),
-    ({"width": 6}, "the layers of the base are others"),
-    ({"units": 6}, "the layers of the head are others"),
-    ({"activation": "tanh"}, "the layers of the head are others"),
-    ({"dropout": 0.5}, "the layers of the head are others"),
+    ({"augment": False}, "the layers before the base .augmentation, scaling. are different"),
+    ({"width": 6}, "the layers of the base are different"),
+    ({"units": 6}, "the layers of the head are different"),
+    ({"activation": "tanh"}, "the layers of the head are different"),
+    ({"dropout": 0.5}, "the layers of the head are different"),
     ({"epochs": 3}, "epochs: '2' there, '3' here"),
     ({"views": 2}, "views: '1' there, '2' here"),
     ({"rate": 0.5}, "learning_rate: '0.001' there, '0.5' here"),
@@ -168,7 +168,7 @@ class Nudge(keras.callbacks.Callback):
 def test_phase_2_after_another_phase_1_is_another_run(tmp_path):
     train(tmp_path, keep=[2])
     train(tmp_path, keep=[2])
-    with pytest.raises(ValueError, match=r"phase_2.*\(the weights at the start of the phase are others\)"):
+    with pytest.raises(ValueError, match=r"phase_2.*\(the weights at the start of the phase are different\)"):
         train(tmp_path, keep=[2], callbacks=[Nudge()])
 
 
@@ -202,5 +202,5 @@ def test_on_the_command_line_another_seed_or_folder_is_refused(picture_folder, t
     assert run(picture_folder, 1) == 2
     assert "seed: '0' there, '1' here" in capsys.readouterr().err
     assert run(other, 0) == 2
-    assert "images or their labels are others" in capsys.readouterr().err
+    assert "images or their labels are different" in capsys.readouterr().err
     assert not (tmp_path / "other-0").exists()

@@ -113,17 +113,31 @@ def test_the_folder_of_a_model_is_an_error_that_names_the_file(model, pictures, 
     assert capsys.readouterr().err.startswith("error: Received an empty name. Expected a file that `save` wrote")
 
 
-def test_a_remark_on_a_picture_is_a_note_beside_the_results(model, tmp_path, arrays, capsys):
+@pytest.fixture
+def remark(tmp_path, arrays):
+    """A picture of which Pillow says something."""
     exif = Image.Exif()
     exif[0x0112] = 6
     exif[0x010E] = "a description that is long enough to lie outside of the entry"
     Image.fromarray(arrays["test"][0][0]).save(tmp_path / "remark.jpg", exif=exif.tobytes()[:-30])
-    assert main(["predict", model, str(tmp_path / "remark.jpg"), "--json"]) == 0
+    return str(tmp_path / "remark.jpg")
+
+
+def test_a_remark_on_a_picture_is_a_note_beside_the_results(model, remark, capsys):
+    assert main(["predict", model, remark, "--json"]) == 0
     printed = capsys.readouterr()
     assert len(json.loads(printed.out)) == 1
-    assert printed.err == (
-        f"note: Pillow read 1 file with a remark:\n  {str(tmp_path / 'remark.jpg')!r}: the file ends too early\n"
-    )
+    assert printed.err == f"note: Pillow read 1 file with a remark:\n  {remark!r}: the file ends too early\n"
+
+
+def test_a_note_that_nobody_can_read_ends_nothing(model, remark, capsys, monkeypatch):
+    class Gone(io.StringIO):
+        def write(self, text):
+            raise BrokenPipeError
+
+    monkeypatch.setattr(sys, "stderr", Gone())
+    assert main(["predict", model, remark, "--json"]) == 0
+    assert len(json.loads(capsys.readouterr().out)) == 1
 
 
 # ---- what train reads, predict reads

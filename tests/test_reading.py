@@ -323,9 +323,26 @@ def test_a_remark_of_pillow_is_said_with_the_name_of_the_file(picture_folder, tm
     assert [str(other.message) for other in others if "remark" in str(other.message)] == []
 
 
-def test_a_drawing_that_another_program_would_run_is_refused(tmp_path, monkeypatch):
-    Image.new("RGB", (40, 40), "red").save(tmp_path / "drawing.eps")
-    (tmp_path / "drawing.eps").rename(tmp_path / "drawing.jpg")
-    monkeypatch.setenv("PATH", "")  # also where Ghostscript is not installed, it shall not be looked for
-    with pytest.raises(ValueError, match=r"EPS is a drawing that another program would have to run"):
-        read_image(tmp_path / "drawing.jpg", (32, 32))
+def iptc_around(content: bytes) -> bytes:
+    """An IPTC file with another picture in it; Pillow would hand that one to whatever reads it."""
+
+    def tag(record: int, number: int, value: bytes) -> bytes:
+        return bytes([0x1C, record, number]) + len(value).to_bytes(2, "big") + value
+
+    side = (20).to_bytes(2, "big")
+    head = tag(3, 60, b"\x01\x00") + tag(3, 20, side) + tag(3, 30, side) + tag(3, 120, b"\x05")
+    return head + tag(8, 10, content) + tag(8, 0, b"")
+
+
+@pytest.mark.parametrize("kind", ["eps", "ico", "iptc around eps", "iptc around png"])
+def test_a_picture_that_another_program_would_run_or_that_hides_another_is_refused(tmp_path, monkeypatch, kind):
+    gs = tmp_path / "gs"  # stands for Ghostscript
+    gs.write_text(f"#!/bin/sh\ntouch {tmp_path / 'it-ran'}\n")
+    gs.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    picture, inner = tmp_path / "picture.jpg", io.BytesIO()
+    Image.new("RGB", (20, 20), "red").save(inner, kind.split()[-1])
+    picture.write_bytes(iptc_around(inner.getvalue()) if kind.startswith("iptc") else inner.getvalue())
+    with pytest.raises(ValueError, match=r"Cannot read .*picture\.jpg"):
+        read_image(picture, (32, 32))
+    assert not (tmp_path / "it-ran").exists()

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from kerastl.commands import run_folder
-from kerastl.commands.run_folder import MARKER, MODEL, RunFolder
+from kerastl.commands.places import MARKER, MODEL
+from kerastl.commands.run_folder import RunFolder
 
 CLAIM = """
 import os, signal, sys
@@ -91,26 +92,26 @@ def home(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("out", "reason"),
     [
-        ("photos", "the pictures 'photos'"),
-        ("photos/daisy", "the pictures 'photos'"),
+        ("photos", "is the pictures 'photos'"),
+        ("photos/daisy", "lies in the pictures 'photos'"),
         ("photos/new/run", "the pictures 'photos'"),
         ("../link/photos/run", "the pictures 'photos'"),
         ("backup", "the backup 'backup'"),
         ("backup/run", "the backup 'backup'"),
         ("../link/../project/backup/run", "the backup 'backup'"),
-        ("", "the current folder"),
-        (".", "the current folder"),
-        ("..", "your home folder, or holds it"),
-        ("../..", "your home folder, or holds it"),
-        ("~", "your home folder, or holds it"),
-        ("../../home/project", "the current folder, or holds it"),
-        ("/", "your home folder, or holds it"),
+        ("", "Received an empty --out"),
+        (".", "is the current folder"),
+        ("..", "your home folder"),
+        ("../..", "your home folder"),
+        ("~", "your home folder"),
+        ("../../home/project", "is the current folder"),
+        ("/", "your home folder"),
         ("../link", "is a symbolic link"),
         ("dangling", "is a symbolic link"),
         ("photos/daisy/mine.txt", "the pictures 'photos'"),
         ("../elsewhere/mine.txt", "is a file"),
         ("../elsewhere/mine.txt/run", "Cannot write '../elsewhere/mine.txt/run'"),
-        ("../elsewhere", "exists already|no folder of a run"),
+        ("../elsewhere", "exists already|holds no file '.kerastl-run'"),
     ],
 )
 def test_what_is_the_users_is_refused_and_stays(home, out, reason, overwrite):
@@ -189,6 +190,33 @@ def test_the_model_of_a_run_that_was_killed_at_its_end_is_not_lost(tmp_path, cap
     assert f"it is in '{tmp_path / 'run-2'}' now" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("killed_when", ["the older run is aside", "the new run is in place"])
+def test_a_run_that_was_killed_while_it_replaced_another_loses_neither(tmp_path, killed_when):
+    write_run(tmp_path / "run", "old", others=["metrics.json"])
+    write_run(tmp_path / "new", "new")
+    (tmp_path / "run").rename(tmp_path / ".replaced-run")
+    if killed_when == "the new run is in place":
+        (tmp_path / "new").rename(tmp_path / "run")
+    else:
+        (tmp_path / "new").rename(tmp_path / ".unfinished-run")
+    write_run(tmp_path / "run", "newest", overwrite=True)
+    assert (tmp_path / "run" / MODEL).read_text() == "newest"
+    left = {"run"} if killed_when == "the new run is in place" else {"run", "run-2"}
+    assert {entry.name for entry in tmp_path.iterdir()} == left
+    if "run-2" in left:
+        assert tree(tmp_path / "run-2") == {MARKER: "", MODEL: "new", "report.html": "new"}
+
+
+def test_a_run_that_was_killed_while_it_replaced_another_gives_it_back(tmp_path, capsys):
+    write_run(tmp_path / "run", "old", others=["metrics.json"])
+    before = tree(tmp_path / "run")
+    (tmp_path / "run").rename(tmp_path / ".replaced-run")
+    with pytest.raises(FileExistsError, match="exists already"):
+        write_run(tmp_path / "run")
+    assert tree(tmp_path) == {"run": None} | {f"run/{name}": text for name, text in before.items()}
+    assert "which is back in its place" in capsys.readouterr().out
+
+
 # ---- when the end fails
 
 
@@ -241,6 +269,40 @@ def test_a_model_that_cannot_be_written_there_is_written_elsewhere(tmp_path, mon
     assert [file.read_text() for file in (tmp_path / "temporary").rglob(MODEL)] == ["new"]
 
 
+def test_what_somebody_put_into_the_claim_of_a_dead_run_is_theirs(tmp_path):
+    (tmp_path / ".unfinished-run").mkdir()
+    for name in (MARKER, "room", "notes.txt"):
+        (tmp_path / ".unfinished-run" / name).write_text("mine")
+    before = tree(tmp_path)
+    with pytest.raises(FileExistsError, match="is in the way, and no run of kerastl"):
+        write_run(tmp_path / "run")
+    assert tree(tmp_path) == before
+
+
+def test_the_claim_is_apart_from_the_users_folders_too(tmp_path):
+    (tmp_path / ".unfinished-run").mkdir()
+    with (
+        pytest.raises(ValueError, match="is the backup"),
+        RunFolder(tmp_path / "run", False, {"the backup": tmp_path / ".unfinished-run"}),
+    ):
+        raise AssertionError("claimed")
+
+
+@pytest.mark.parametrize("name", ["n" * 244, "n" * 255, "名" * 82])
+def test_a_name_that_is_too_long_beside_its_claim_is_found_at_the_start(tmp_path, name):
+    (tmp_path / name).mkdir()
+    with pytest.raises(OSError, match=r"Cannot write .*File name too long"):
+        write_run(tmp_path / name, overwrite=True)
+    assert tree(tmp_path) == {name: None}
+
+
+@pytest.mark.parametrize("name", ["n" * 243, "名" * 81])
+def test_the_longest_name_that_can_be_claimed_can_be_replaced(tmp_path, name):
+    write_run(tmp_path / name, "old")
+    write_run(tmp_path / name, overwrite=True)
+    assert (tmp_path / name / MODEL).read_text() == "new"
+
+
 @pytest.fixture
 def small_disk(tmp_path):
     """A real disk of one megabyte, where this user may make one."""
@@ -250,7 +312,13 @@ def small_disk(tmp_path):
     if sys.platform != "linux" or os.geteuid() != 0 or subprocess.run(mount, capture_output=True).returncode:
         pytest.skip("a small disk can be made by root on Linux only")
     yield place
-    subprocess.run(["umount", str(place)], check=True)  # noqa: S607
+    subprocess.run(["umount", "-R", str(place)], check=True)  # noqa: S607
+
+
+def make_read_only(place: Path) -> None:
+    """What a system does with a disk that has errors."""
+    for options in (["--bind"], ["-o", "remount,bind,ro"]):
+        subprocess.run(["mount", *options, str(place), str(place)], check=True)  # noqa: S607
 
 
 def test_a_disk_without_room_for_the_model_is_found_at_the_start(small_disk):
@@ -260,6 +328,33 @@ def test_a_disk_without_room_for_the_model_is_found_at_the_start(small_disk):
     ):
         folder.hold_room(3_000_000)
     assert list(small_disk.iterdir()) == []
+
+
+def test_a_disk_as_place_is_refused_at_the_start(small_disk):
+    with pytest.raises(FileExistsError, match="is a whole disk"):
+        write_run(small_disk, overwrite=True)
+
+
+def test_a_disk_that_can_only_be_read_by_then_costs_no_model(small_disk, tmp_path, monkeypatch):
+    monkeypatch.setattr(run_folder.tempfile, "tempdir", str(tmp_path))
+    with (
+        pytest.raises(OSError, match=r"Read-only.*The model is in"),
+        RunFolder(small_disk / "run", False, {}) as folder,
+    ):
+        folder.hold_room(1000)
+        make_read_only(small_disk)
+        folder.write_model(lambda path: path.write_text("new"))
+    (kept,) = tmp_path.glob("kerastl-run-*/model.keras")
+    assert kept.read_text() == "new"
+
+
+def test_a_run_on_a_disk_that_can_only_be_read_by_then_is_copied(small_disk, tmp_path, monkeypatch):
+    monkeypatch.setattr(run_folder.tempfile, "tempdir", str(tmp_path))
+    with pytest.raises(OSError, match=r"Read-only.*The run is in"), RunFolder(small_disk / "run", False, {}) as folder:
+        folder.write_model(lambda path: path.write_text("new"))
+        make_read_only(small_disk)
+    (kept,) = tmp_path.glob("kerastl-run-*/model.keras")
+    assert kept.read_text() == "new"
 
 
 def test_a_disk_that_became_full_costs_no_model(small_disk, tmp_path, monkeypatch):

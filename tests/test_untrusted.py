@@ -73,7 +73,7 @@ def test_an_attack_is_refused_before_keras_and_runs_nothing(saved, tmp_path, no_
 @pytest.mark.parametrize(
     ("named", "trusted"),
     [
-        (thing("keras.layers", "EinsumDense"), True),
+        (thing("keras.layers", "LSTM"), True),
         (thing("keras.src.ops.numpy", "Einsum"), True),
         (thing("my_layers", "Attention", registered="mine>Attention"), True),
         (thing("__main__", "Attention", registered="Custom>Attention"), True),

@@ -81,3 +81,45 @@ def test_a_config_nested_without_end_is_refused(config):
 def test_json_that_is_no_model_is_refused(config):
     with pytest.raises(ValueError, match="describes no Functional or Sequential model"):
         check_config(config)
+
+
+# ---- what would take memory without end: every name in these is allowed
+
+
+def one_more_layer(config, layer: dict) -> None:
+    config["config"]["layers"].append({"name": "more", "inbound_nodes": [], **layer})
+
+
+@pytest.mark.parametrize(
+    ("class_name", "settings"),
+    [
+        ("ZeroPadding2D", {"padding": [[0, 40000], [0, 40000]]}),
+        ("Resizing", {"height": 40000, "width": 40000}),
+        ("RepeatVector", {"n": 10**9}),
+        ("Dense", {"units": 10**9}),
+    ],
+)
+@pytest.mark.parametrize("where", ["args", "kwargs"])
+def test_a_layer_that_would_compute_while_the_file_is_loaded_is_refused(config, class_name, settings, where):
+    constant = {"class_name": "__numpy__", "config": {"value": [[[[1.0]]]], "dtype": "float32"}}
+    node = {"args": [constant], "kwargs": {}} if where == "args" else {"args": [], "kwargs": {"inputs": constant}}
+    one_more_layer(
+        config,
+        {"module": "keras.layers", "class_name": class_name, "config": settings, "inbound_nodes": [node]},
+    )
+    with pytest.raises(ValueError, match="calls a layer on something else than the outputs of others"):
+        check_config(config)
+
+
+@pytest.mark.parametrize("place", ["name", "key"])
+def test_a_text_without_end_is_refused(config, place):
+    config["config"].update({"name": "a" * 300_000} if place == "name" else {"a" * 300_000: 1})
+    with pytest.raises(ValueError, match="holds a text of 300,000 letters"):
+        check_config(config)
+
+
+def test_layers_without_end_are_refused(config):
+    for _ in range(5001):
+        one_more_layer(config, {"module": "keras.layers", "class_name": "Dropout", "config": {"rate": 0.1}})
+    with pytest.raises(ValueError, match=r"describes 5,0\d\d layers"):
+        check_config(config)

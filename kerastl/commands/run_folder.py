@@ -6,15 +6,13 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
+from kerastl.commands.places import FILES, MARKER, MODEL, check_apart, check_run, real_path, remove_run
 from kerastl.interrupts import hold_ctrl_c
 
-MODEL = "model.keras"
-FILES = (MODEL, "metrics.json", "report.html", "history.png", "confusion.png", "predictions.png")
-MARKER = ".kerastl-run"  # in each folder of a run, as the sign that it is one
 ROOM = "room"
-_NOT_OURS_NOR_YOURS = {".DS_Store", "Thumbs.db", "desktop.ini"}  # what systems put into any folder that is looked at
 
 
 class RunFolder:
@@ -26,22 +24,26 @@ class RunFolder:
     then an older run stays, and the new one goes beside it); else it is removed.
     """
 
-    def __init__(self, out, overwrite: bool, apart_from: dict[str, Path | None]):
-        """Args: out, the place; overwrite, whether an older run there may be replaced; apart_from, folders of the user
-        by name, in which, around which and at which nothing may be written.
+    def __init__(self, out, overwrite: bool, users_folders: dict[str, Path | None]):
+        """Args: out, the place; overwrite, whether an older run there may be replaced; users_folders, by name: the
+        place may not be one of them, nor hold one, nor lie in one.
         """
+        if not os.fspath(out):
+            raise ValueError("Received an empty --out. Expected the name of a folder that does not exist yet.")
         self.out = Path(os.path.expanduser(out))
-        self._overwrite, self._apart_from = overwrite, apart_from
+        self._overwrite, self._users_folders = overwrite, users_folders
         self._lock, self._made = None, []
 
     def __enter__(self) -> "RunFolder":
         if self.out.is_symlink():
             raise FileExistsError(f"{str(self.out)!r} is a symbolic link. Name the folder itself as --out.")
-        shown, self.out = str(self.out), _real(self.out)
-        _check_apart(shown, self.out, self._apart_from)
+        shown, self.out = str(self.out), real_path(self.out)
+        check_apart(shown, self.out, self._users_folders)
         self.work = self.out.with_name(f".unfinished-{self.out.name}")
-        self._check_place()
+        self._aside = self.out.with_name(f".replaced-{self.out.name}")  # where an older run waits to be deleted
         try:
+            check_apart(shown, self.work, self._users_folders)
+            self._check_place()
             self._claim()
             self._check_place()  # another run may have ended since
         except BaseException as error:
@@ -72,11 +74,12 @@ class RunFolder:
         Raises:
             OSError: it failed; says where the model is now.
         """
-        (self.work / ROOM).unlink(missing_ok=True)
         try:
+            (self.work / ROOM).unlink(missing_ok=True)
             write(self.work / MODEL)
         except OSError as error:
-            (self.work / MODEL).unlink(missing_ok=True)
+            with suppress(OSError):
+                (self.work / MODEL).unlink(missing_ok=True)
             place = _first_that_works(lambda folder: write(folder / MODEL))
             if place is None:
                 raise
@@ -104,7 +107,7 @@ class RunFolder:
             raise FileExistsError(
                 f"{str(self.out)!r} exists already. Choose another --out, or replace an older run with --overwrite."
             )
-        _check_run(self.out)
+        check_run(self.out)
 
     def _claim(self) -> None:
         for folder in reversed([parent for parent in self.out.parents if not parent.exists()]):
@@ -115,7 +118,7 @@ class RunFolder:
             new = True
         except FileExistsError:
             new = False
-            if self.work.is_symlink() or (any(self.work.iterdir()) and not (self.work / MARKER).is_file()):
+            if self.work.is_symlink() or not _is_unfinished(self.work):
                 raise FileExistsError(
                     f"{str(self.work)!r} is in the way, and no run of kerastl. Move it, or choose another --out."
                 ) from None
@@ -127,32 +130,44 @@ class RunFolder:
                 f"machine, delete {str(self.work)!r}.)"
             )
         self._lock = lock
-        if (self.work / MODEL).exists():  # a run was killed when it had only this left to do
+        self._tidy_up()
+
+    def _tidy_up(self) -> None:
+        """Put into its place what a run had written that was killed at its very end."""
+        if self._aside.is_dir():
+            if self.out.exists():  # the new run is in its place already
+                remove_run(self._aside)
+            else:
+                self._aside.rename(self.out)
+                print(f"note: a run was killed while it replaced {str(self.out)!r}, which is back in its place")
+        if (self.work / MODEL).exists():
             kept = _free_name(self.out)
             kept.mkdir()
-            (self.work / MODEL).rename(kept / MODEL)
+            (kept / MARKER).touch()
+            for name in FILES:
+                if (self.work / name).exists():
+                    (self.work / name).rename(kept / name)
             print(f"note: a run that was killed had left its model; it is in {str(kept)!r} now")
         for file in self.work.iterdir():
             if file.name != MARKER:
                 file.unlink()
 
     def _put_in_place(self) -> None:
-        aside = self.out.with_name(f".replaced-{os.getpid()}-{self.out.name}")
         try:
             self._check_place()
             if self.out.exists():
-                self.out.rename(aside)
+                self.out.rename(self._aside)
             try:
                 self._rename(self.out)
             except OSError:
-                if aside.exists():
-                    aside.rename(self.out)
+                if self._aside.exists():
+                    self._aside.rename(self.out)
                 raise
         except OSError as error:
             place = self._put_elsewhere()
             raise OSError(f"{str(self.out)!r} could not be written ({error}). The run is in {str(place)!r}.") from error
-        if aside.exists():
-            _remove(aside)
+        if self._aside.exists():
+            remove_run(self._aside)
 
     def _put_elsewhere(self) -> Path:
         try:
@@ -163,7 +178,8 @@ class RunFolder:
         return place or self.work
 
     def _rename(self, place: Path) -> None:
-        (self.work / ROOM).unlink(missing_ok=True)
+        with suppress(OSError):  # a disk that can only be read now
+            (self.work / ROOM).unlink(missing_ok=True)
         if os.name == "nt":  # Windows renames no folder with an open file in it
             self._lock.close()
         self.work.rename(place)
@@ -180,53 +196,11 @@ class RunFolder:
                 break
 
 
-def _check_apart(shown: str, out: Path, others: dict[str, Path | None]) -> None:
-    for name, other in {"your home folder": Path(os.path.expanduser("~")), "the current folder": Path.cwd()}.items():
-        if _lies_in(other, out):
-            raise ValueError(f"--out {shown!r} is {name}, or holds it. Choose a new folder inside.")
-    for name, other in others.items():
-        if other is not None and (_lies_in(other, out) or _lies_in(out, other)):
-            raise ValueError(
-                f"--out {shown!r} is, holds or lies in {name} {str(other)!r}. Choose a folder apart from it."
-            )
-
-
-def _lies_in(path: Path, folder: Path) -> bool:
-    """Whether `path` is `folder` or lies in it, whatever links and letters the two are named with."""
-    path, folder = _real(path), _real(folder)
-    return any(
-        place == folder or (place.exists() and folder.exists() and place.samefile(folder))
-        for place in (path, *path.parents)
-    )
-
-
-def _real(path: Path) -> Path:
-    return Path(os.path.realpath(os.path.expanduser(path)))  # unlike `resolve`, holds for links that go in circles
-
-
-def _check_run(folder: Path) -> None:
-    """Raise FileExistsError unless all that is in a folder was written by a run."""
-    inside = {entry.name for entry in folder.iterdir()} - _NOT_OURS_NOR_YOURS
-    if not inside:
-        return
-    if os.path.ismount(folder) or MARKER not in inside:
-        raise FileExistsError(
-            f"{str(folder)!r} is no folder of a run, so --overwrite does not replace it. Choose another --out, or "
-            "delete the folder yourself."
-        )
-    others = sorted(name for name in inside if name not in (*FILES, MARKER) or not (folder / name).is_file())
-    if others:
-        raise FileExistsError(
-            f"{str(folder)!r} holds what no run wrote: {', '.join(others[:5])}{', …' if len(others) > 5 else ''}. "
-            "Move it away, or choose another --out."
-        )
-
-
-def _remove(folder: Path) -> None:
-    """Delete the folder of a run: the files that can be the run's, and then the folder, if nothing else is left."""
-    for name in (*FILES, MARKER, *_NOT_OURS_NOR_YOURS):
-        (folder / name).unlink(missing_ok=True)
-    folder.rmdir()
+def _is_unfinished(folder: Path) -> bool:
+    """Whether a folder is what a run leaves when it is killed: nothing in it is of somebody else."""
+    names = {entry.name for entry in folder.iterdir()}
+    ours = {*FILES, ROOM, MARKER, *(name for name in names if name.startswith(".unfinished-"))}
+    return not names or (MARKER in names and names <= ours)
 
 
 def _free_name(out: Path) -> Path:

@@ -4,6 +4,7 @@ import json
 import re
 import sys
 import time
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import NamedTuple
 
@@ -28,6 +29,7 @@ from kerastl.plots.scores import plot_confusion
 from kerastl.report import Run, make_report
 from kerastl.saving import save
 from kerastl.sources import PART_NAMES
+from kerastl.streams import PatientOutput
 from kerastl.training import fine_tune, train_from_scratch, train_head
 
 TUNED = "fine-tuned"  # the stage whose model is saved
@@ -36,8 +38,16 @@ ROOM_BESIDE_WEIGHTS = 5_000_000  # bytes: the layers' settings, the report, the 
 
 def run(args) -> int:
     """Train in two phases and write the run folder. Returns 0, or 1 when a picture or the report is missing there."""
-    apart_from = {"the pictures": _folder_of(args.source), "the backup": Path(args.backup) if args.backup else None}
-    with RunFolder(args.out, args.overwrite, apart_from) as folder:
+    with redirect_stdout(PatientOutput(sys.stdout)):
+        return _run(args)
+
+
+def _run(args) -> int:
+    users_folders = {
+        "the folder of pictures": _folder_of(args.source),
+        "the backup": Path(args.backup) if args.backup else None,
+    }
+    with RunFolder(args.out, args.overwrite, users_folders) as folder:
         task = _prepare(args)
         folder.hold_room(4 * task.model.count_params() + ROOM_BESIDE_WEIGHTS)
         record = Record()
