@@ -1,9 +1,11 @@
 """The command line: `python -m kerastl train …`, `predict …` and `inspect …`."""
 
 import argparse
+import contextlib
 import importlib
 import os
 import sys
+import warnings
 
 from kerastl.interrupts import stop_at_once
 from kerastl.quiet import quiet_stderr
@@ -92,6 +94,12 @@ def make_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _note(message, *_, **__) -> None:
+    """A warning in one word and its text, without the line of our code; not among the results on stdout."""
+    with contextlib.suppress(OSError):  # as Python's own does: nobody may be there to read it
+        print(f"note: {message}", file=sys.stderr)
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run one command.
 
@@ -105,9 +113,11 @@ def main(arguments: list[str] | None = None) -> int:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # a terminal without × or ▁ shows a question mark instead
     try:
-        with stop_at_once(), quiet_stderr():
-            command = importlib.import_module(f"kerastl.commands.{args.command}")
-        return command.run(args) or 0
+        with warnings.catch_warnings():
+            warnings.showwarning = _note
+            with stop_at_once(), quiet_stderr():
+                command = importlib.import_module(f"kerastl.commands.{args.command}")
+            return command.run(args) or 0
     except BrokenPipeError:  # who reads the output, such as `head`, has seen enough
         drop_output()
         return 0

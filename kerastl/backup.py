@@ -172,6 +172,9 @@ class Backup:
 
     def _try_to_write(self) -> None:
         """Find now, before any training, that the folder cannot be used."""
+        folder = self.file.parent
+        if folder.is_file():
+            raise FileExistsError(f"{str(folder)!r} is a file. Expected a folder: use another backup_dir.")
         try:
             self.file.parent.mkdir(parents=True, exist_ok=True)
             self._write(lambda file: file.write(b"kerastl"), keep=False)

@@ -98,6 +98,10 @@ BUNDLED_WEIGHTS = {
 
 def find_base(name: str) -> Base:
     """The entry of the table for a base. Raises ValueError with the near names when there is none."""
+    if not isinstance(name, str):
+        raise TypeError(
+            f'Received {type(name).__name__} as the base. Expected its name first: `build_model("MobileNet", data)`.'
+        )
     if name not in BASES:
         raise ValueError(f"Unknown base: {name!r}. Expected the name of a Keras Application. {suggest(name, BASES)}")
     return BASES[name]

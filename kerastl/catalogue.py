@@ -1,5 +1,6 @@
 """Read an image set of the catalogue of TensorFlow Datasets into arrays, by its name."""
 
+import difflib
 import os
 import socket
 from pathlib import Path
@@ -9,7 +10,7 @@ import numpy as np
 
 from kerastl.bases import BUNDLED_SETS, suggest
 from kerastl.reading import resize
-from kerastl.sources import PART_NAMES
+from kerastl.sources import PART_NAMES, nearest_parent
 
 PATIENCE = 10  # seconds in which a server has to answer
 
@@ -22,11 +23,12 @@ def read_tfds(name: str, size) -> tuple[dict, list[str]]:
     try:
         builder = tfds.builder(name)
     except (tfds.core.DatasetNotFoundError, AssertionError, ValueError) as error:
-        known = [*BUNDLED_SETS, *tfds.list_builders(with_community_datasets=False)]
-        near = suggest(name.split("/")[0].split(":")[0], known)
+        word, known = name.split("/")[0].split(":")[0], tfds.list_builders(with_community_datasets=False)
+        near = suggest(word, [*BUNDLED_SETS, *difflib.get_close_matches(word, known, cutoff=0.75)])
         raise ValueError(
-            f"Unknown images: {name!r}. Expected a folder, a bundled set ({', '.join(BUNDLED_SETS)}) or the name of a "
-            f"TensorFlow Datasets set. {near if near.startswith('Did') else ''}".rstrip()
+            f"Unknown images: {name!r}. There is no folder {name!r} here; {nearest_parent(Path(name))} Expected a "
+            f"folder, a bundled set ({', '.join(BUNDLED_SETS)}) or the name of a TensorFlow Datasets set. "
+            f"{near if near.startswith('Did') else ''}".rstrip()
         ) from error
     features, keys = builder.info.features, builder.info.supervised_keys
     if not (

@@ -1,7 +1,9 @@
 """Look at what comes from outside before it is used: what to load, datasets, labels, pixels."""
 
+import itertools
 import os
 import shutil
+from numbers import Integral
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +14,12 @@ _FROM_ARRAYS = (
     f"make a dataset of each part, `train = {_DATASET}` (with `.shuffle(len(labels))` before `.batch` for training), "
     "and `data = kerastl.ImageData(train, validation, test, class_names)`; images 0 to 255, labels from 0"
 )
+# Into a folder that must be new, and with a number before each name: so no picture takes the place of another.
 _FROM_TABLE = (
-    "for row in {rows}: os.makedirs(f\"photos/{{row['label']}}\", exist_ok=True); "
-    'shutil.copy(row["file"], f"photos/{{row[\'label\']}}")'
+    "sort the pictures into such folders, `for number, row in enumerate({rows}): "
+    "number or os.mkdir('sorted_photos'); os.makedirs(f\"sorted_photos/{{row['label']}}\", exist_ok=True); "
+    "shutil.copy(row['file'], f\"sorted_photos/{{row['label']}}/{{number}}_{{os.path.basename(row['file'])}}\")`, then "
+    "load_images('sorted_photos'). The table needs two columns: `file`, the path of a picture, and `label`, its class"
 )
 
 
@@ -23,10 +28,7 @@ def check_source(source) -> None:
     expected = "Expected a folder with one folder of images for each class, or a name such as 'drawn_flowers'."
     if not isinstance(source, str | os.PathLike):
         if hasattr(source, "columns"):
-            rows = "table.to_dict('records')"
-            advice = (
-                f"sort the pictures into such folders, `{_FROM_TABLE.format(rows=rows)}`, then load_images('photos')"
-            )
+            advice = _FROM_TABLE.format(rows="table.to_dict('records')")
         else:
             advice = f"from arrays {_FROM_ARRAYS}"
         raise TypeError(f"Received {type(source).__name__}. {expected} To go on, {advice}.")
@@ -37,11 +39,12 @@ def check_source(source) -> None:
         return
     endings = [ending for _, known, _ in shutil.get_unpack_formats() for ending in known]
     if path.name.lower().endswith(tuple(endings)):
-        folder = path.name.split(".")[0]
+        stem = path.name.split(".")[0]
+        names = itertools.chain([stem], (f"{stem}_{number}" for number in itertools.count(2)))
+        folder = next(name for name in names if not os.path.lexists(name))  # what is there is not written over
         advice = f"Unpack it, `shutil.unpack_archive({str(path)!r}, {folder!r})`, then load_images({folder!r})."
     elif path.suffix.lower() in (".csv", ".tsv"):
-        line = _FROM_TABLE.format(rows=f"csv.DictReader(open({str(path)!r}))")
-        advice = f"Sort the pictures into such folders, `{line}`, then load_images('photos')."
+        advice = f"To go on, {_FROM_TABLE.format(rows=f'csv.DictReader(open({str(path)!r}))')}."
     elif path.suffix.lower() in (".npy", ".npz"):
         advice = f"Load the arrays with `numpy.load`; {_FROM_ARRAYS}."
     else:
@@ -104,8 +107,34 @@ def _advice(spec) -> str:
     return ""
 
 
-def check_has_labels(dataset) -> None:
-    """Raise ValueError when a `tf.data.Dataset` gives images alone; what is no such dataset is let through."""
+def check_seed(seed) -> None:
+    """Raise ValueError when a seed is none for NumPy or Keras."""
+    if isinstance(seed, bool) or not isinstance(seed, Integral) or not 0 <= seed < 2**32:
+        raise ValueError(f"Received seed={seed!r}. Expected a whole number from 0 to {2**32 - 1}.")
+
+
+def check_size(shape, model) -> None:
+    """Raise ValueError when images of a shape, (height, width, 3), are not those that a model takes."""
+    given, taken = tuple(shape), tuple(model.input_shape[1:])
+    if len(given) == len(taken) and all(b in (None, a) for a, b in zip(given, taken, strict=True)):
+        return
+    size = taken[0] if taken[0] == taken[1] else taken[:2]
+    if given[2:] == taken[2:]:
+        given, taken = given[:2], taken[:2]
+    raise ValueError(
+        f"The images are {'×'.join(map(str, given))}, the model takes {'×'.join(map(str, taken))}: load them with "
+        f"`image_size={size}`, or build the model with these data."
+    )
+
+
+def check_batches(dataset) -> None:
+    """Raise TypeError or ValueError when what is given as a dataset cannot give batches (images, labels)."""
+    arrays = [dataset, *dataset] if isinstance(dataset, tuple | list) else [dataset]
+    if not hasattr(dataset, "__iter__") or any(hasattr(one, "shape") for one in arrays):
+        raise TypeError(
+            f"Received {type(dataset).__name__}. Expected a tf.data.Dataset of batches (images, labels); from arrays: "
+            f"`{_DATASET}`."
+        )
     if hasattr(getattr(dataset, "element_spec", None), "shape"):
         raise ValueError(
             f"The dataset has elements {dataset.element_spec}. Expected batches (images, labels)."

@@ -9,8 +9,8 @@ import numpy as np
 
 from kerastl.bases import BUNDLED_SETS, bundled_folder
 from kerastl.catalogue import read_tfds
-from kerastl.checks import check_dataset, check_source
-from kerastl.sources import PART_NAMES, read_folder
+from kerastl.checks import check_dataset, check_seed, check_source
+from kerastl.sources import PART_NAMES, nearest_parent, read_folder
 
 
 class ImageData(NamedTuple):
@@ -73,10 +73,11 @@ def load_images(
     _check_shares(validation_split, test_split)
     if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
         raise ValueError(f"Received batch_size={batch_size!r}. Expected a whole number, 1 or more.")
+    check_seed(seed)
     check_source(source)
     name = os.fspath(source)
     folder = Path(name).expanduser()
-    size = _as_size(BUNDLED_SETS.get(name, 224) if image_size is None else image_size)
+    size = as_size(BUNDLED_SETS.get(name, 224) if image_size is None else image_size)
     if folder.is_dir():
         parts, class_names = read_folder(folder, size)
     elif name in BUNDLED_SETS:
@@ -84,7 +85,7 @@ def load_images(
     elif folder.is_absolute() or name.startswith((".", "~")) or isinstance(source, Path):
         raise FileNotFoundError(
             f"There is no folder {name!r}. Expected a folder with one folder of images for each "
-            f"class. {_nearest_parent(folder)}"
+            f"class. {nearest_parent(folder)}"
         )
     else:
         parts, class_names = read_tfds(name, size)
@@ -195,7 +196,8 @@ def pick_images(dataset, numbers) -> list[tuple[np.ndarray, int]]:
     return [found.get(int(number), last) for number in numbers]
 
 
-def _as_size(image_size) -> tuple[int, int]:
+def as_size(image_size) -> tuple[int, int]:
+    """(height, width) of an `image_size`. Raises ValueError when it is none."""
     size = tuple(image_size) if isinstance(image_size, list | tuple) else (image_size, image_size)
     if len(size) != 2 or not all(isinstance(side, int | np.integer) and side > 0 for side in size):
         raise ValueError(f"Received image_size={image_size!r}. Expected pixels, as in 224 or (224, 224).")
@@ -208,12 +210,6 @@ def _check_shares(validation_split, test_split) -> None:
             f"Received validation_split={validation_split} and test_split={test_split}. Expected two shares "
             "above 0 that leave something for training, such as 0.1 and 0.2."
         )
-
-
-def _nearest_parent(folder: Path) -> str:
-    parent = next((parent for parent in folder.absolute().parents if parent.is_dir()), Path("/"))
-    inside = sorted(entry.name for entry in parent.iterdir() if entry.is_dir() and not entry.name.startswith("."))
-    return f"{str(parent)!r} holds: {', '.join(inside[:8]) or 'no folders'}."
 
 
 def set_aside(images, labels, share: float, seed: int, class_names: list[str]) -> tuple[tuple, tuple]:

@@ -5,11 +5,13 @@ The upper part shares its layers with the model, so training the upper part is t
 
 import json
 import math
-from numbers import Integral
+import os
+from numbers import Integral, Real
 
 import keras
 
 from kerastl.backup import Backup, Best
+from kerastl.checks import check_size
 from kerastl.data import ImageData, check_image_data
 from kerastl.features import FRESH, make_source
 from kerastl.fitting import After, Batches, Before, NotFiniteError, looks_at_batches, rate_of
@@ -28,7 +30,7 @@ STEPS_AT_ONCE = 16  # steps of a head that Keras runs in one call: calling takes
 def train(model, data, phase, epochs, learning_rate, views, class_weight, callbacks, backup_dir, verbose):
     """Train what is trainable in the model. For the arguments, the result and the errors see `kerastl.training`."""
     callbacks = [callbacks] if isinstance(callbacks, keras.callbacks.Callback) else list(callbacks or ())
-    _check_arguments(epochs, views, callbacks)
+    _check_arguments(epochs, learning_rate, views, callbacks, backup_dir)
     check_data(model, data)
     loss, split, backup = _loss_for(model), split_model(model), None
     if backup_dir is not None:
@@ -143,11 +145,8 @@ def _say(verbose: int, line: str) -> None:
 def _make_optimizer(learning_rate, steps: int, callbacks) -> keras.optimizers.Optimizer:
     if isinstance(learning_rate, keras.optimizers.Optimizer):
         return learning_rate
-    if isinstance(learning_rate, int | float):
-        if not learning_rate >= 0 or math.isinf(learning_rate):
-            raise ValueError(f"Received learning_rate={learning_rate}. Expected 0 or a positive number, such as 1e-3.")
-        if _falls_by_itself(callbacks):
-            learning_rate = keras.optimizers.schedules.CosineDecay(learning_rate, steps)
+    if isinstance(learning_rate, int | float) and _falls_by_itself(callbacks):
+        learning_rate = keras.optimizers.schedules.CosineDecay(learning_rate, steps)
     return keras.optimizers.Adam(learning_rate)
 
 
@@ -175,13 +174,29 @@ def _loss_for(model) -> str:
     )
 
 
-def _check_arguments(epochs, views, callbacks) -> None:
+def check_epochs(epochs) -> None:
+    """Raise ValueError unless it is a number of epochs."""
     if isinstance(epochs, bool) or not isinstance(epochs, Integral) or epochs < 1:
         raise ValueError(f"Received epochs={epochs!r}. Expected a whole number, 1 or more.")
+
+
+def _check_arguments(epochs, learning_rate, views, callbacks, backup_dir) -> None:
+    check_epochs(epochs)
+    if isinstance(learning_rate, Real):
+        impossible = isinstance(learning_rate, bool) or not learning_rate >= 0 or math.isinf(learning_rate)
+    else:  # a schedule is callable, too
+        impossible = not (isinstance(learning_rate, keras.optimizers.Optimizer) or callable(learning_rate))
+    if impossible:
+        raise ValueError(
+            f"Received learning_rate={learning_rate!r}. Expected 0 or a positive number, such as 1e-3; or a schedule "
+            "or an optimizer of Keras."
+        )
     if views != FRESH and (isinstance(views, bool) or not isinstance(views, Integral) or views < 0):
         raise ValueError(f"Received views={views!r}. Expected 0, a positive whole number, or {FRESH!r}.")
     if any(isinstance(callback, keras.callbacks.BackupAndRestore) for callback in callbacks):
         raise ValueError("Received the callback BackupAndRestore, which does not know of phases. Use `backup_dir`.")
+    if not isinstance(backup_dir, str | os.PathLike | None):
+        raise TypeError(f"Received backup_dir={backup_dir!r}. Expected the name of a folder.")
 
 
 def check_data(model, data) -> None:
@@ -193,9 +208,4 @@ def check_data(model, data) -> None:
             f"The data have {len(data.class_names)} classes ({', '.join(data.class_names[:5])}…), the model "
             f"has {outputs} outputs. Build the model with these data: `build_model(base, data)`."
         )
-    size, expected = tuple(data.train.element_spec[0].shape[1:]), tuple(model.input_shape[1:])
-    if size != expected:
-        raise ValueError(
-            f"The images are {size}, the model expects {expected}. Load the images with "
-            f"`image_size={expected[:2]}`, or build the model with these data."
-        )
+    check_size(data.train.element_spec[0].shape[1:], model)

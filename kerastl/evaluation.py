@@ -140,8 +140,9 @@ def evaluate(model: keras.Model, dataset) -> Evaluation:
         `.class_scores`, `.balanced_accuracy`, `.confidences`, `.calibration_error`, `.mistakes` and `.table(names)`.
 
     Raises:
-        ValueError: the dataset is empty or has images of one class only, its pixels are scaled already, or it has
-            labels that the model does not know; the model is not built.
+        TypeError: no dataset, but `ImageData` or arrays.
+        ValueError: the dataset is empty or has images of one class only, or of another size, its pixels are scaled
+            already, or it has labels that the model does not know; the model is not built.
     """
     check_built(model)
     probabilities, labels = predict_all(model, dataset)

@@ -8,7 +8,8 @@ from typing import NamedTuple
 import keras
 import numpy as np
 
-from kerastl.checks import check_has_labels, check_labels, check_pixels
+from kerastl.checks import check_batches, check_labels, check_pixels, check_size
+from kerastl.data import ImageData
 from kerastl.frontier import Split, single
 from kerastl.graph import acts_differently_in_training, find_calls, leaf_layers, pooled_output
 from kerastl.progress import Progress
@@ -217,7 +218,8 @@ def extract_features(model: keras.Model, dataset) -> Features:
         `Features(values, labels)`: the pooled output of the base, (images, features) float32, and the labels.
 
     Raises:
-        TypeError, ValueError: not a built Keras model with one base; the dataset is empty, or its pixels are scaled.
+        TypeError, ValueError: not a built Keras model with one base; no dataset, or an empty one; images of another
+            size, or with pixels that are scaled.
 
     Example:
         >>> features = extract_features(model, flowers.train)
@@ -229,9 +231,12 @@ def extract_features(model: keras.Model, dataset) -> Features:
 
 def predict_all(model: keras.Model, dataset) -> tuple[np.ndarray, np.ndarray]:
     """What a model gives for every image of a dataset, (images, …), and the labels, (images,) int64, from one pass."""
-    check_has_labels(dataset)
+    if isinstance(dataset, ImageData):
+        raise TypeError("Received ImageData. Expected one part of it, such as `data.test`.")
+    check_batches(dataset)
     outputs, labels = [], []
     for images, batch_labels in dataset:
+        check_size(images.shape[1:], model)
         check_pixels(images)
         labels.append(np.asarray(batch_labels))
         images = keras.ops.convert_to_tensor(images, dtype="float32")

@@ -85,10 +85,21 @@ def unfreeze_all(model: keras.Model) -> keras.Model:
     return base
 
 
+def check_layers(layers, base: keras.Model | None = None) -> None:
+    """Raise ValueError when `layers` is neither a name nor a number of layers; without a base, of any base."""
+    if isinstance(layers, str):
+        return
+    if isinstance(layers, bool) or not isinstance(layers, int | np.integer):
+        raise ValueError(f"Received layers={layers!r}. Expected a whole number or the name of a layer.")
+    if layers < 1 or (base is not None and layers > len(base.layers)):
+        most = "or more" if base is None else f"to {len(base.layers)}, the number of layers of {base.name!r}"
+        raise ValueError(f"Received layers={layers}. Expected 1 {most}.")
+
+
 def _find_start(base: keras.Model, layers: int | str) -> int:
     from kerastl.bases import suggest
 
-    total = len(base.layers)
+    check_layers(layers, base)
     if isinstance(layers, str):
         names = [layer.name for layer in base.layers]
         if layers not in names:
@@ -98,11 +109,7 @@ def _find_start(base: keras.Model, layers: int | str) -> int:
                 + (near if near.startswith("Did") else "See `[layer.name for layer in base.layers]`.")
             )
         return names.index(layers)
-    if isinstance(layers, bool) or not isinstance(layers, int | np.integer):
-        raise ValueError(f"Received layers={layers!r}. Expected a whole number or the name of a layer.")
-    if not 1 <= layers <= total:
-        raise ValueError(f"Received layers={layers}. Expected 1 to {total}, the number of layers of {base.name!r}.")
-    return total - int(layers)
+    return len(base.layers) - int(layers)
 
 
 def _set_trainable(base: keras.Model, to_train: list) -> None:

@@ -1,7 +1,8 @@
 """Build the model: augment -> preprocess -> frozen pre-trained base -> pool -> dropout -> classifier."""
 
-import os
+import inspect
 import warnings
+from numbers import Real
 from pathlib import Path
 
 import keras
@@ -9,6 +10,10 @@ import keras
 from kerastl.bases import BUNDLED_WEIGHTS, Base, bundled_folder, find_base
 from kerastl.data import check_image_data
 from kerastl.freezing import freeze
+
+_OURS = {  # arguments of the builders that are decided here, or play no role without the top
+    *("include_top", "weights", "input_tensor", "input_shape", "pooling", "classes", "classifier_activation"),
+}
 
 
 def build_model(
@@ -33,6 +38,7 @@ def build_model(
         scaling that the base needs is inside. It is not compiled; the training functions do that.
 
     Raises:
+        TypeError: the base is no name; an argument that the builder does not take.
         ValueError: unknown base; images too small for it; weights of another shape or for another base; a width
             (`alpha`) that is not above 0, or one for which there are no ImageNet weights.
         FileNotFoundError: the file of weights is not there.
@@ -46,17 +52,9 @@ def build_model(
     entry = find_base(base)
     check_image_data(data)
     image_shape = tuple(data.train.element_spec[0].shape[1:])
-    if min(image_shape[:2]) < entry.smallest_image:
-        raise ValueError(
-            f"The images are {image_shape[0]}×{image_shape[1]} pixels. {base} needs at least "
-            f"{entry.smallest_image}×{entry.smallest_image}: load them with a larger `image_size`."
-        )
+    check_base(entry, image_shape[:2], weights, builder_arguments)
     if not 0 <= dropout < 1:
         raise ValueError(f"Received dropout={dropout}. Expected a share from 0 up to, but not including, 1.")
-    if not builder_arguments.get("alpha", 1) > 0:
-        raise ValueError(
-            f"Received alpha={builder_arguments['alpha']}. Expected a width above 0, such as 0.35; 1 is the usual one."
-        )
     base_model = _build_base(entry, image_shape, weights, builder_arguments)
 
     image = keras.Input(image_shape, name="image")
@@ -71,6 +69,54 @@ def build_model(
     return model
 
 
+def check_base(entry: Base, image_size: tuple[int, int], weights, builder_arguments: dict) -> None:
+    """Raise what `build_model` raises of a base that cannot be built so: no picture is needed to find it."""
+    if min(image_size) < entry.smallest_image:
+        raise ValueError(
+            f"The images are {image_size[0]}×{image_size[1]} pixels. {entry.name} needs at least "
+            f"{entry.smallest_image}×{entry.smallest_image}: load them with a larger `image_size`."
+        )
+    taken = [name for name in inspect.signature(entry.builder).parameters if name not in _OURS]
+    for name, value in builder_arguments.items():
+        if name not in taken:
+            raise TypeError(f"Received {name}={value!r}. {entry.name} takes no {name}; it takes: {', '.join(taken)}.")
+    alpha = builder_arguments.get("alpha", 1)
+    if not isinstance(alpha, Real) or not alpha > 0:
+        raise ValueError(f"Received alpha={alpha!r}. Expected a width above 0, such as 0.35; 1 is the usual one.")
+    if weights in BUNDLED_WEIGHTS and not _fits(entry, weights, builder_arguments):
+        bundled = BUNDLED_WEIGHTS[weights]
+        arguments = "".join(f", {key}={value}" for key, value in bundled.builder_arguments.items())
+        raise ValueError(
+            f"The weights {weights!r} belong to {bundled.base}{arguments}. Received {entry.name} with "
+            f"{builder_arguments or 'no arguments'}."
+        )
+    file = _file_of(weights)
+    if file and not file.is_file():
+        raise FileNotFoundError(
+            f"There is no file of weights {str(file)!r}. Expected 'imagenet', {', '.join(map(repr, BUNDLED_WEIGHTS))}, "
+            "None, or a file."
+        )
+    if file and file.suffix == ".keras":
+        raise ValueError(
+            f"{str(file)!r} is a whole model, not the weights of a base. Expected a file that ends in .weights.h5 or "
+            ".h5."
+        )
+
+
+def _fits(entry: Base, bundled_weights: str, builder_arguments: dict) -> bool:
+    bundled = BUNDLED_WEIGHTS[bundled_weights]
+    wanted = {**bundled.builder_arguments, **builder_arguments}
+    return entry.name == bundled.base and wanted == bundled.builder_arguments
+
+
+def _file_of(weights) -> Path | None:
+    if weights in (None, "imagenet"):
+        return None
+    if weights in BUNDLED_WEIGHTS:
+        return bundled_folder() / BUNDLED_WEIGHTS[weights].file
+    return Path(weights).expanduser()
+
+
 def _augmentation() -> keras.Sequential:
     layers = keras.layers
     return keras.Sequential(
@@ -79,24 +125,11 @@ def _augmentation() -> keras.Sequential:
 
 
 def _build_base(entry: Base, image_shape, weights, builder_arguments) -> keras.Model:
-    file = None
+    file = _file_of(weights)
     if weights in BUNDLED_WEIGHTS:
-        bundled = BUNDLED_WEIGHTS[weights]
-        wanted = {**bundled.builder_arguments, **builder_arguments}
-        if entry.name != bundled.base or wanted != bundled.builder_arguments:
-            arguments = "".join(f", {key}={value}" for key, value in bundled.builder_arguments.items())
-            raise ValueError(
-                f"The weights {weights!r} belong to {bundled.base}{arguments}. Received {entry.name} with "
-                f"{builder_arguments or 'no arguments'}."
-            )
-        builder_arguments, file, weights = wanted, bundled_folder() / bundled.file, None
-    elif weights not in (None, "imagenet"):
-        file, weights = Path(os.fspath(weights)).expanduser(), None
-    if file and not file.is_file():
-        raise FileNotFoundError(
-            f"There is no file of weights {str(file)!r}. Expected 'imagenet', {', '.join(map(repr, BUNDLED_WEIGHTS))}, "
-            "None, or a file."
-        )
+        builder_arguments = BUNDLED_WEIGHTS[weights].builder_arguments
+    if file:
+        weights = None
     try:
         model = entry.builder(include_top=False, weights=weights, input_shape=image_shape, **builder_arguments)
     except (TypeError, ValueError):
@@ -104,9 +137,11 @@ def _build_base(entry: Base, image_shape, weights, builder_arguments) -> keras.M
     except Exception as error:
         if weights is None:
             raise
+        bundled = [name for name in BUNDLED_WEIGHTS if _fits(entry, name, builder_arguments)]
         raise ConnectionError(
             f"Keras could not download the ImageNet weights of {entry.name} ({error}). Check the connection; copy the "
-            'file from another machine to ~/.keras/models; give a file; or use weights="garden", which is bundled.'
+            "file from another machine to ~/.keras/models; or give a file."
+            + "".join(f' Or use weights="{name}", which is bundled.' for name in bundled)
         ) from error
     if file:
         _load_weights(model, file)
@@ -119,4 +154,5 @@ def _load_weights(model: keras.Model, file: Path) -> None:
             warnings.simplefilter("error", UserWarning)  # of weights that the file lacks Keras only warns
             model.load_weights(file)
     except (ValueError, KeyError, OSError, UserWarning) as error:
-        raise ValueError(f"The weights in {str(file)!r} do not fit {model.name!r} without its top: {error}") from error
+        said = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise ValueError(f"The weights in {str(file)!r} do not fit {model.name!r} without its top: {said}") from error

@@ -63,8 +63,7 @@ def open_model(model, class_names: Sequence[str] | None = None) -> SavedModel:
         model, class_names = load(model)
     elif class_names is None:
         raise ValueError("Received a bare model. Expected `class_names` with it, or the file that `save` wrote.")
-    check_class_names(list(class_names), model)
-    return SavedModel(model, list(class_names))
+    return SavedModel(model, check_class_names(class_names, model))
 
 
 def read_pixels(model: keras.Model, image) -> np.ndarray:

@@ -20,6 +20,8 @@ FORMATS = (
     *("PPM", "TGA", "PCX", "SGI", "MSP", "XBM", "IM", "SPIDER", "QOI"),
 )
 
+NO_WHITE = "its numbers have no known highest value, so white is not known"
+
 # What lies beside pictures and is none. Any other file is looked into.
 OTHER_ENDINGS = (
     *(".txt", ".md", ".html", ".pdf", ".log"),
@@ -30,13 +32,19 @@ OTHER_ENDINGS = (
 
 
 class UnreadableError(ValueError):
-    """A file that is no picture, a damaged one, or one that is refused."""
+    """A file that is no picture, a damaged one, or one that is refused: what is said of it, and what was expected."""
+
+    def __init__(self, said: str, expected: str):
+        super().__init__(f"{said} Expected {expected}.")
+        self.said, self.expected = said, expected
 
 
 class RefusedError(ValueError):
     """A picture that could be decoded, but takes too much memory, or whose colours cannot be known."""
 
-    def __init__(self, reason: str, expected: str = "8 bits a colour: convert it with the program that made it"):
+    def __init__(
+        self, reason: str, expected: str = "8 bits a colour: convert such pictures with the program that made them"
+    ):
         super().__init__(f"{reason}. Expected {expected}.")
         self.reason, self.expected = reason, expected
 
@@ -77,14 +85,19 @@ def read_image(path, image_size: tuple[int, int]) -> np.ndarray:
     except FileNotFoundError:
         raise FileNotFoundError(f"There is no file {name!r}.") from None
     except Image.UnidentifiedImageError:
-        reason = "it is of no kind that Pillow knows"
+        reason = "it is not a picture of a known kind"
     except RefusedError as error:
         reason, expected = error.reason, error.expected
     except Exception as error:  # on damaged files Pillow's many readers raise whatever they meet
-        reason = f"{error or type(error).__name__}"
+        reason = _plain(error) or type(error).__name__
     finally:
         _here.file = None
-    raise UnreadableError(f"Cannot read {name!r} as an image ({reason}). Expected {expected}.")
+    raise UnreadableError(f"Cannot read {name!r} as an image ({reason}).", expected)
+
+
+def _plain(message) -> str:
+    """What Pillow says, in words for users."""
+    return "the file ends too early" if "truncated" in str(message).lower() else str(message)
 
 
 def resize(image, size: tuple[int, int], layout: str = "") -> np.ndarray:
@@ -100,12 +113,12 @@ def _in_colour(image, layout: str):
     from PIL import Image
 
     if image.mode == "F":
-        raise RefusedError("it holds floating-point numbers, and nothing says which of them is white")
+        raise RefusedError(NO_WHITE)
     if image.mode.startswith("I"):
         return _grey_of_16_bits(image, layout)
     if "16" in layout:  # Pillow has kept the upper half of each number
         colours = [band for band in image.getbands() if band != "A"]
-        _check_range(max(image.getchannel(colour).getextrema()[1] for colour in colours), 255)
+        _check_range(256 * max(image.getchannel(colour).getextrema()[1] for colour in colours) + 255)
     if image.mode in ("LA", "PA", "RGBA", "RGBa") or "transparency" in image.info:
         image = image if image.mode == "RGBA" else image.convert("RGBA")
         white = Image.new("RGB", image.size, "white")
@@ -118,9 +131,9 @@ def _grey_of_16_bits(image, layout: str):
     from PIL import Image
 
     if image.mode == "I" and layout != "I;16B" and image.format != "PPM":
-        raise RefusedError("it holds numbers of 32 bits or with a sign, and nothing says which of them is white")
+        raise RefusedError(NO_WHITE)
     numbers = np.asarray(image)
-    _check_range(numbers.max(), 65535)
+    _check_range(numbers.max())
     grey = (numbers // 256).astype(np.uint8)
     if getattr(image, "tag_v2", {}).get(262) == 0:  # a TIFF in which 0 is white; Pillow turns only 8 bits
         grey = 255 - grey
@@ -129,11 +142,9 @@ def _grey_of_16_bits(image, layout: str):
     return Image.fromarray(grey)
 
 
-def _check_range(highest: int, most: int) -> None:
-    if highest < most / 4:
-        raise RefusedError(
-            "of its 16 bits a colour the upper two are empty: fewer bits stored in 16, or all but black?"
-        )
+def _check_range(highest: int) -> None:
+    if highest < 65535 / 4:
+        raise RefusedError(f"its numbers go only to {highest:,} of 65,535: the picture would look black")
 
 
 def _layout(image) -> str:
@@ -205,7 +216,7 @@ def file_notes():
         def keep(message, *arguments, **options) -> None:
             file = getattr(_here, "file", None)
             if file:
-                notes.append(f"{file!r}: {message}")
+                notes.append(f"{file!r}: {_plain(message)}")
             else:
                 show(message, *arguments, **options)
 
@@ -216,7 +227,7 @@ def file_notes():
         warn_of_files(f"Pillow read {len(notes)} file{'s' * (len(notes) != 1)} with a remark", notes)
 
 
-def warn_of_files(what: str, lines: list[str]) -> None:
-    """Warn of what happened with some files, one line for each, but not of hundreds."""
-    listed = "\n  ".join(lines[:10] + [f"… and {len(lines) - 10} more"] * (len(lines) > 10))
+def warn_of_files(what: str, lines: list[str], advice: list[str] = ()) -> None:
+    """Warn of what happened with some files, one line for each, but not of hundreds; and say what to do."""
+    listed = "\n  ".join([*lines[:10], *[f"… and {len(lines) - 10} more"] * (len(lines) > 10), *advice])
     warnings.warn(f"{what}:\n  {listed}", stacklevel=4)

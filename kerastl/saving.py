@@ -3,7 +3,7 @@
 import json
 import os
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -37,15 +37,23 @@ def save(model: keras.Model, path, class_names: Sequence[str], *, summary: dict 
         The path.
 
     Raises:
+        TypeError: the arguments in another order.
         ValueError: another ending; the number of names is not the number of outputs.
-        FileNotFoundError: the folder is not there.
+        FileNotFoundError, IsADirectoryError: the folder is not there; the path is itself a folder.
     """
+    if not isinstance(model, keras.Model) or not isinstance(path, str | os.PathLike):
+        raise TypeError(
+            f"Received {type(model).__name__} as the model and {type(path).__name__} as the path. Expected "
+            "`save(model, path, class_names)`."
+        )
     path = Path(path).expanduser()
     if path.suffix != ".keras":
         raise ValueError(f"Received the path {str(path)!r}. Expected one that ends in '.keras'.")
     if not path.parent.is_dir():
         raise FileNotFoundError(f"There is no folder {str(path.parent)!r}. Make it first.")
-    check_class_names(list(class_names), model)
+    if path.is_dir():
+        raise IsADirectoryError(f"{str(path)!r} is a folder. Choose another name.")
+    class_names = check_class_names(class_names, model)
     unfinished = path.with_name(f".unfinished-{os.getpid()}-{path.name}")
     try:
         bare = keras.Model(
@@ -53,7 +61,7 @@ def save(model: keras.Model, path, class_names: Sequence[str], *, summary: dict 
         )  # the same layers, no optimizer
         bare.save(unfinished)
         with zipfile.ZipFile(unfinished, "a") as archive:
-            archive.writestr(CLASS_NAMES, json.dumps(list(class_names), ensure_ascii=False))
+            archive.writestr(CLASS_NAMES, json.dumps(class_names, ensure_ascii=False))
             if summary is not None:
                 archive.writestr(SUMMARY, json.dumps(summary, ensure_ascii=False))
         unfinished.replace(path)
@@ -74,15 +82,15 @@ def load(path) -> SavedModel:
 
     Raises:
         FileNotFoundError: the file is not there.
-        ValueError: it is no `.keras` file, or damaged; it has no class names inside; it holds something that `save`
-            does not write, or layers of somebody's own; another version of Keras wrote it, and this one cannot read it.
+        ValueError: it is a folder, no `.keras` file, or damaged; it has no class names inside; it holds something that
+            `save` does not write, or layers of somebody's own; another version of Keras wrote it, and this one cannot
+            read it.
     """
-    path = Path(path).expanduser()
+    path = _as_file(path)
     members = read_members(path, CONFIG, METADATA, WEIGHTS, CLASS_NAMES)
     if CLASS_NAMES not in members:
         raise ValueError(
-            f"{str(path)!r} has no class names inside. Save models with `kerastl.save`, or open this one "
-            "with `keras.models.load_model`."
+            f"{str(path)!r} has no class names inside. Save models with `kerastl.save`, which puts them there."
         )
     missing = [name for name in (CONFIG, METADATA, WEIGHTS) if name not in members]
     if missing:
@@ -91,29 +99,44 @@ def load(path) -> SavedModel:
     config, metadata, class_names = (read_json(path, name, content) for name, content in members.items())
     model = load_checked(path, config, weights, metadata)
     try:
-        check_class_names(class_names, model)
+        return SavedModel(model, check_class_names(class_names, model))
     except ValueError as error:
         raise ValueError(f"{str(path)!r} is damaged. {error}") from None
-    return SavedModel(model, class_names)
 
 
 def load_summary(path) -> dict | None:
     """What `save` was given as `summary`; None if nothing was. Raises as `load` does when the file is none of ours."""
-    path = Path(path).expanduser()
+    path = _as_file(path)
     members = read_members(path, SUMMARY)
     summary = read_json(path, SUMMARY, members[SUMMARY]) if members else None
     return summary if isinstance(summary, dict) else None
 
 
-def check_class_names(class_names: list[str], model: keras.Model) -> None:
-    """Raise ValueError unless there is one name for each output of the model."""
+def _as_file(path) -> Path:
+    """The path of a model's file. Raises TypeError or ValueError when it can be none."""
+    if not isinstance(path, str | os.PathLike):
+        raise TypeError(f"Received {type(path).__name__}. Expected the name of a file that `save` wrote.")
+    if path == "":
+        raise ValueError("Received an empty name. Expected a file that `save` wrote, such as 'model.keras'.")
+    path = Path(path).expanduser()
+    if path.is_dir():
+        inside = sorted(path.glob("*.keras"))
+        near = f"Did you mean {str(inside[0])!r}?" if inside else "Expected a file that `save` wrote."
+        raise ValueError(f"{str(path)!r} is a folder. {near}")
+    return path
+
+
+def check_class_names(class_names, model: keras.Model) -> list[str]:
+    """The class names as a list. Raises ValueError unless there is one for each output of the model."""
     shape = model.output_shape
     if not (isinstance(shape, tuple) and len(shape) == 2 and isinstance(shape[1], int)):
         raise ValueError(f"The model gives {str(shape)[:80]}. Expected (None, classes): a probability for each class.")
     outputs = max(shape[1], 2)
-    fit = isinstance(class_names, list) and len(class_names) == outputs
-    if not fit or not all(isinstance(name, str) for name in class_names):
+    some = isinstance(class_names, Iterable) and not isinstance(class_names, str | dict)
+    names = list(class_names) if some else []
+    if len(names) != outputs or not all(isinstance(name, str) for name in names):
         raise ValueError(
             f"Received the class names {str(class_names)[:200]}. Expected {outputs} strings, one for each output of "
             "the model, as in `data.class_names`."
         )
+    return names

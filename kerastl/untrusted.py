@@ -4,6 +4,7 @@ import io
 import json
 import re
 import stat
+import sys
 import zipfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -13,7 +14,7 @@ from pathlib import Path
 import h5py
 import keras
 
-from kerastl.vocabulary import check_config
+from kerastl.vocabulary import check_config, check_name
 
 CONFIG, METADATA, WEIGHTS = "config.json", "metadata.json", "model.weights.h5"  # Keras's own members of the archive
 CLASS_NAMES, SUMMARY = "class_names.json", "training.json"  # ours; Keras leaves them alone (fact 6)
@@ -24,6 +25,12 @@ _MOST_BYTES = {
     CLASS_NAMES: 1_000_000,
     SUMMARY: 1_000_000,
 }
+# The modules of Keras whose classes compute, and the layers that run something else than Keras.
+_COMPUTING = (
+    *("keras.layers", "keras.initializers", "keras.regularizers", "keras.constraints", "keras.optimizers"),
+    *("keras.losses", "keras.metrics", "keras.src.ops."),
+)
+_RUN_OTHERS = ("Lambda", "TFSMLayer", "TorchModuleWrapper", "FlaxLayer", "JaxLayer")
 _MOST_EXPANSION = 20  # Keras does not compress weights; who packs them anew gains little
 
 
@@ -37,10 +44,14 @@ def read_members(path: Path, *names: str) -> dict[str, bytes]:
     if not path.is_file():
         raise FileNotFoundError(f"There is no file {str(path)!r}.")
     with path.open("rb") as file:
-        with faults_of(path, "is not a .keras file, or it is damaged"):
+        try:
             archive = zipfile.ZipFile(file)
+        except Exception as error:  # on damaged archives, also of other kinds than BadZipFile
+            raise ValueError(
+                f"{str(path)!r} is not a model file, or it is damaged. Expected a file that `kerastl.save` wrote."
+            ) from error
         _check_members(path, archive.infolist())
-        with faults_of(path, "is damaged"):
+        with in_one_line(path, "is damaged"):
             return {name: archive.read(name) for name in names if name in archive.namelist()}
 
 
@@ -65,7 +76,7 @@ def _check_members(path: Path, members: list[zipfile.ZipInfo]) -> None:
 
 def read_json(path: Path, name: str, content: bytes):
     """What a member holds, as JSON gives it."""
-    with faults_of(path, f"is damaged: {name!r} holds no JSON"):
+    with in_one_line(path, f"is damaged: {name!r} holds no JSON"):
         return json.loads(content)
 
 
@@ -78,19 +89,48 @@ def load_checked(path: Path, config: dict, weights: bytes, metadata) -> keras.Mo
     try:
         check_config(config)
     except ValueError as error:
-        raise ValueError(
-            f"{str(path)!r} {error}. If you trust who made it, open it with `keras.models.load_model`."
-        ) from None
-    with faults_of(path, "is damaged: HDF5 cannot read its weights"):
+        raise ValueError(f"{str(path)!r} {error}. {_advice(config)}") from None
+    with in_one_line(path, "is damaged: HDF5 cannot read its weights"):
         held, foreign = _survey(weights)
     if foreign:
         raise ValueError(f"{str(path)!r} points from {foreign[:80]!r} to data elsewhere, or to none. It is not loaded.")
-    with _faults_of_versions(path, metadata):
+    with _in_one_line_by_version(path, metadata):
         described = _count_weights(config)
     if described > held:
         raise ValueError(f"{str(path)!r} describes a model of {described:,} weights, and holds {held:,}.")
-    with _faults_of_versions(path, metadata):
+    with _in_one_line_by_version(path, metadata):
         return keras.models.load_model(path, compile=False, safe_mode=True)
+
+
+def _advice(config) -> str:
+    """What to do with a file whose config was refused: it depends on everything that is named outside the table."""
+    refused, waiting = [], [config]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, dict):
+            try:
+                if {"class_name", "registered_name", "spec_name"} & value.keys():
+                    check_name(value)
+            except ValueError:
+                refused.append(value)
+            waiting += value.values()
+        elif isinstance(value, list):
+            waiting += value
+    if not refused:
+        return "Expected a file that `kerastl.save` wrote."
+    if all(map(_is_a_layer, refused)):
+        return "If you trust who made it, open it with `keras.models.load_model`."
+    return "Do not open it: this is how a file runs a program."
+
+
+def _is_a_layer(named: dict) -> bool:
+    """Whether what is named looks like one of Keras's own layers or the like, or a layer that somebody registered."""
+    module, name, registered = (str(named.get(key)) for key in ("module", "class_name", "registered_name"))
+    if not name.isidentifier() or name == "function" or "spec_name" in named:
+        return False
+    if module.startswith(_COMPUTING):
+        return name not in _RUN_OTHERS
+    return ">" in registered and module.split(".")[0] not in {*sys.stdlib_module_names, "keras", "tensorflow"}
 
 
 def _survey(weights: bytes) -> tuple[int, str]:
@@ -115,8 +155,8 @@ def _survey(weights: bytes) -> tuple[int, str]:
 def _count_weights(config: dict) -> int:
     """How many weights the model of a config has; none of them is made.
 
-    In a thread of its own, since Keras keeps, for each thread, a list of the weights that it has yet to make: these
-    never shall be.
+    In a thread of its own, since Keras keeps, for each thread, a list of the weights that it has yet to make: here they
+    are never made.
     """
 
     def count() -> int:
@@ -128,27 +168,34 @@ def _count_weights(config: dict) -> int:
 
 
 @contextmanager
-def faults_of(path: Path, fault: str, advice: str = "") -> Iterator[None]:
+def in_one_line(path: Path, fault: str, advice: str = "") -> Iterator[None]:
     """Around a call of a library that reads a file: whatever the library raises becomes one line with the file's name.
 
-    A damaged file can make it raise anything. Nothing else of ours stands inside, and the cause is kept: our own
-    mistakes shall be seen as such.
+    A damaged file can make it raise anything. Nothing else of ours stands inside, and the cause is kept, so that our
+    own bugs stay visible.
     """
     try:
         yield
     except Exception as error:
-        lines = [line for line in str(error).splitlines() if line.strip()] or [""]
-        said = f"{type(error).__name__}: {lines[0].strip()[:120]}"
+        first = error
+        while inner := first.__cause__ or (None if first.__suppress_context__ else first.__context__):
+            first = inner  # of Keras's errors, the one that says what was wrong, without the whole config around it
+        lines = [line.strip() for line in str(first).splitlines() if line.strip()] or [""]
+        said = f"{type(first).__name__}: {lines[0][:120]}" + "…" * (len(lines) > 1 or len(lines[0]) > 120)
         said = "".join(letter if letter.isprintable() else "\ufffd" for letter in said)  # it may quote the file
         raise ValueError(f"{str(path)!r} {fault} ({said}).{advice}") from error
 
 
-def _faults_of_versions(path: Path, metadata):
-    """As `faults_of`; when another version of Keras wrote the file, the line says so."""
+def _in_one_line_by_version(path: Path, metadata):
+    """As `in_one_line`; when another version of Keras wrote the file, the line says so."""
     wrote = metadata.get("keras_version") if isinstance(metadata, dict) else None
     if wrote == keras.__version__ or not re.fullmatch(r"\d[\w.]{0,20}", str(wrote)):
-        return faults_of(path, f"cannot be read by Keras {keras.__version__}")
-    return faults_of(
+        return in_one_line(
+            path,
+            f"cannot be read by Keras {keras.__version__}",
+            " It may be damaged: copy it again from where it came, or train the model again.",
+        )
+    return in_one_line(
         path,
         f"was written by Keras {wrote} and cannot be read by Keras {keras.__version__}",
         f' Load it with that version, `pip install "keras=={wrote}"`, or train the model again with this one.',

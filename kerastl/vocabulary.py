@@ -79,7 +79,7 @@ def check_config(config) -> None:
             raise ValueError(f"holds a text of {len(value):,} letters, {value[:20]!r}…")
         if isinstance(value, dict):
             if not _NAMING.isdisjoint(value):
-                _check_name(value)
+                check_name(value)
             layers += "inbound_nodes" in value
             _check_calls(value.get("inbound_nodes"))
     if layers > _MOST_LAYERS:
@@ -110,7 +110,8 @@ def _check_calls(nodes) -> None:
             raise ValueError("calls a layer on something else than the outputs of others")
 
 
-def _check_name(named: dict) -> None:
+def check_name(named: dict) -> None:
+    """Raise ValueError unless what a part of a config names stands in the table."""
     module, name, registered, inner = (named.get(k) for k in ("module", "class_name", "registered_name", "config"))
     kind, name = ("function", inner) if name == "function" else ("class", name)
     known = False

@@ -296,12 +296,21 @@ def in_the_way(tmp_path):
     return tmp_path
 
 
-@pytest.mark.parametrize("place", ["file", "file/backup", "nowhere", "locked"])
-def test_a_place_where_no_backup_can_be_is_found_before_training(toy, data, in_the_way, place):
+@pytest.mark.parametrize(
+    ("place", "said"),
+    [
+        ("file", "file' is a file. Expected a folder: use"),
+        *(
+            (place, "No backup can be written into .*Expected a folder.*use")
+            for place in ("file/x", "nowhere", "locked")
+        ),
+    ],
+)
+def test_a_place_where_no_backup_can_be_is_found_before_training(toy, data, in_the_way, place, said):
     if place == "locked" and os.access(in_the_way / place, os.W_OK):
         pytest.skip("root may write everywhere; Windows knows no such folders")
     stop = Stop(epoch=9)
-    with pytest.raises(OSError, match=r"No backup can be written into .*Expected a folder.*use another backup_dir"):
+    with pytest.raises(OSError, match=f"{said} another backup_dir"):
         tl.train_head(toy, data, epochs=1, callbacks=[stop], backup_dir=in_the_way / place, verbose=0)
     assert stop.seen == {}
     assert sorted(entry.name for entry in in_the_way.iterdir()) == ["file", "locked", "nowhere"]

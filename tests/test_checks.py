@@ -55,14 +55,53 @@ def write_table(picture_folder, path) -> None:
             table.writerow([picture, picture.parent.name])
 
 
+def test_unpacking_by_the_line_in_the_error_writes_over_nothing(picture_folder, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    shutil.make_archive("photos", "zip", picture_folder)
+    for name in ("photos", "photos_2"):
+        (tmp_path / name / "red").mkdir(parents=True)
+        (tmp_path / name / "red" / "00.jpg").write_text("mine")
+    with pytest.raises(ValueError, match=r"then load_images\('photos_3'\)") as error:
+        tl.load_images("photos.zip")
+    exec(lines_in(error)[0], {"shutil": shutil})  # noqa: S102
+    assert tl.load_images("photos_3", image_size=8).class_names == ["blue", "green", "red"]
+    assert [(tmp_path / name / "red" / "00.jpg").read_text() for name in ("photos", "photos_2")] == ["mine"] * 2
+
+
 def test_a_csv_file_is_sorted_into_folders_by_the_line_in_the_error(picture_folder, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     write_table(picture_folder, "labels.csv")
     with pytest.raises(ValueError, match=r"'labels\.csv' is a file\. Expected a folder") as error:
         tl.load_images("labels.csv")
+    assert "two columns: `file`, the path of a picture, and `label`, its class" in str(error.value)
     exec(lines_in(error)[0], {"csv": csv, "os": os, "shutil": shutil})  # noqa: S102
-    data = tl.load_images("photos", image_size=8)
+    data = tl.load_images("sorted_photos", image_size=8)
+    assert data.class_names == ["blue", "green", "red"]
     assert sum(len(labels) for part in data[:3] for _, labels in part) == 30
+
+
+def test_the_line_for_a_csv_file_writes_over_nothing(picture_folder, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_table(picture_folder, "labels.csv")
+    (tmp_path / "sorted_photos" / "red").mkdir(parents=True)
+    (tmp_path / "sorted_photos" / "red" / "20_00.jpg").write_text("mine")
+    with pytest.raises(ValueError, match=r"'labels\.csv' is a file") as error:
+        tl.load_images("labels.csv")
+    with pytest.raises(FileExistsError):
+        exec(lines_in(error)[0], {"csv": csv, "os": os, "shutil": shutil})  # noqa: S102
+    assert [file.read_text() for file in (tmp_path / "sorted_photos").rglob("*.*")] == ["mine"]
+
+
+def test_the_line_for_a_csv_file_keeps_pictures_of_one_name_apart(picture_folder, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("a", "b"):
+        shutil.copytree(picture_folder / "red", tmp_path / name)
+    rows = [f"{folder}/{number:02d}.{'png' if number % 2 else 'jpg'},red" for folder in "ab" for number in range(10)]
+    (tmp_path / "labels.csv").write_text("\n".join(["file,label", *rows]))
+    with pytest.raises(ValueError, match=r"'labels\.csv' is a file") as error:
+        tl.load_images("labels.csv")
+    exec(lines_in(error)[0], {"csv": csv, "os": os, "shutil": shutil})  # noqa: S102
+    assert len(list((tmp_path / "sorted_photos" / "red").iterdir())) == 20
 
 
 def test_a_table_is_sorted_into_folders_by_the_line_in_the_error(picture_folder, tmp_path, monkeypatch):
@@ -72,7 +111,7 @@ def test_a_table_is_sorted_into_folders_by_the_line_in_the_error(picture_folder,
     with pytest.raises(TypeError, match=r"Received Table\. Expected a folder") as error:
         tl.load_images(table)
     exec(lines_in(error)[0], {"table": table, "os": os, "shutil": shutil})  # noqa: S102
-    assert len(list((tmp_path / "photos").glob("*/*"))) == 30
+    assert len(list((tmp_path / "sorted_photos").glob("*/*"))) == 30
 
 
 @pytest.mark.parametrize("given", ["array", "tuple", None, 3, b"photos"])
@@ -128,6 +167,36 @@ def test_a_dataset_without_labels_is_an_error(toy, data, arrays, call):
         tl.train_head(toy, data._replace(test=images))
 
 
+@pytest.mark.parametrize("call", [tl.evaluate, tl.extract_features])
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("data", r"Received ImageData\. Expected one part of it, such as `data\.test`"),
+        ("images", r"Received ndarray\. Expected a tf\.data\.Dataset of batches \(images, labels\); from arrays: `tf"),
+        ("both", r"Received tuple\. Expected a tf\.data\.Dataset"),
+        ("nothing", r"Received NoneType\. Expected a tf\.data\.Dataset"),
+    ],
+)
+def test_something_else_than_one_dataset_is_a_type_error(toy, data, arrays, call, given, said):
+    things = {"data": data, "images": arrays["test"][0], "both": arrays["test"], "nothing": None}
+    with pytest.raises(TypeError, match=said):
+        call(toy, things[given])
+
+
+@pytest.mark.parametrize("call", [tl.evaluate, tl.extract_features])
+@pytest.mark.parametrize(
+    ("shape", "said"),
+    [
+        ((48, 48, 3), "The images are 48×48, the model takes 32×32: load them with `image_size=32`"),
+        ((32, 40, 3), "The images are 32×40, the model takes 32×32: load"),
+        ((32, 32, 1), "The images are 32×32×1, the model takes 32×32×3"),
+    ],
+)
+def test_images_that_the_model_does_not_take_are_an_error(toy, call, shape, said):
+    with pytest.raises(ValueError, match=said):
+        call(toy, make_dataset(np.zeros((3, *shape), np.uint8), np.arange(3)))
+
+
 # ---- labels
 
 
@@ -159,9 +228,9 @@ def test_one_output_stands_for_two_classes(make_toy, data, arrays):
 # ---- the width of a base
 
 
-@pytest.mark.parametrize("alpha", [0, -1, 0.0])
+@pytest.mark.parametrize("alpha", [0, -1, 0.0, "x"])
 def test_a_width_that_is_not_above_0_is_an_error(data, alpha):
-    with pytest.raises(ValueError, match=rf"Received alpha={alpha}\. Expected a width above 0, such as 0\.35"):
+    with pytest.raises(ValueError, match=rf"Received alpha={alpha!r}\. Expected a width above 0, such as 0\.35"):
         tl.build_model("MobileNetV2", data, weights=None, alpha=alpha)
 
 

@@ -341,22 +341,39 @@ def test_ctrl_c_while_tensorflow_loads_is_one_line():
 @pytest.mark.parametrize(
     ("changes", "parts"),
     [
-        (["--base", "MobilNetV2"], ["Unknown base: 'MobilNetV2'", "MobileNetV2"]),
-        (["--image-size", "31"], ["31×31", "at least 32×32"]),
-        (["--weights", "nowhere.h5"], ["no file of weights 'nowhere.h5'"]),
-        (["--weights", "garden", "--alpha", "0.5"], ["'garden' belong to MobileNetV2, alpha=0.35"]),
-        (["--layers", "0"], ["Received layers=0", "1 to 86"]),
         (["--layers", "87"], ["Received layers=87", "1 to 86"]),
-        (["--layers", "-3"], ["Received layers=-3", "1 to 86"]),
         (["--layers", "conv_pv_13"], ["has no layer 'conv_pv_13'", "conv_pw_13"]),
-        (["--epochs", "0"], ["Received epochs=0"]),
-        (["--image-size", "0"], ["image_size=0"]),
-        (["--batch-size", "0"], ["batch_size=0"]),
     ],
 )
 def test_an_impossible_option_is_refused_before_training(capsys, picture_folder, tmp_path, changes, parts):
     assert_refused(capsys, ["train", str(picture_folder), *QUICK, *changes, "--out", str(tmp_path / "run")], *parts)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "parts"),
+    [
+        (["--base", "MobilNetV2"], ["Unknown base: 'MobilNetV2'", "MobileNetV2"]),
+        (["--base", "VGG16"], ["Received alpha=0.25. VGG16 takes no alpha; it takes: name."]),
+        (["--alpha", "0"], ["Received alpha=0.0. Expected a width above 0"]),
+        (["--image-size", "31"], ["31×31", "at least 32×32"]),
+        (["--image-size", "0"], ["image_size=0"]),
+        (["--weights", "nowhere.h5"], ["no file of weights 'nowhere.h5'"]),
+        (["--weights", "garden", "--alpha", "0.5"], ["'garden' belong to MobileNetV2, alpha=0.35"]),
+        (["--layers", "0"], ["Received layers=0. Expected 1 or more."]),
+        (["--layers", "-3"], ["Received layers=-3. Expected 1 or more."]),
+        (["--epochs", "0"], ["Received epochs=0"]),
+        (["--batch-size", "0"], ["batch_size=0"]),
+        (["--seed", "-1"], ["Received seed=-1. Expected a whole number from 0 to 4294967295."]),
+        (["--seed", str(2**32)], ["Received seed=4294967296."]),
+    ],
+)
+def test_what_needs_no_picture_is_refused_before_one_is_read(capsys, tmp_path, changes, parts):
+    (tmp_path / "photos").mkdir()  # in which there are none: that would be found first, if it were looked into
+    assert_refused(
+        capsys, ["train", str(tmp_path / "photos"), *QUICK, *changes, "--out", str(tmp_path / "run")], *parts
+    )
+    assert [entry.name for entry in tmp_path.iterdir()] == ["photos"]
 
 
 def test_wrong_sources_are_refused(capsys, tmp_path):

@@ -1,6 +1,7 @@
 """Loading images: folders, bundled sets, TensorFlow Datasets; splits, unreadable files and wrong input."""
 
 import hashlib
+import re
 import shutil
 import socket
 import time
@@ -188,6 +189,9 @@ def test_unreadable_files_are_listed_left_out_and_kept_on_disk(own_folder):
     for path, content in bad.items():
         assert str(path) in message
         assert path.read_bytes() == content
+    assert "cut.jpg' as an image (the file ends too early)" in message
+    assert "text.jpg' as an image (it is not a picture of a known kind)" in message
+    assert message.count("Expected a whole JPEG, PNG") == 1  # once for all of them
     assert sum(len(labels_of(part)) for part in data[:3]) == 30
     assert all(labels_fit_images(part) for part in data[:3])
 
@@ -227,8 +231,31 @@ def test_a_folder_without_class_folders_is_an_error(tmp_path):
 
 def test_a_single_class_is_an_error(tmp_path):
     (tmp_path / "only").mkdir()
-    with pytest.raises(ValueError, match=r"has 1 class folders?: only\. Expected at least two"):
+    with pytest.raises(ValueError, match=r"has 1 class folder: only\. Expected at least two.*for each class\.$"):
         tl.load_images(tmp_path)
+
+
+def test_a_folder_around_the_class_folders_is_an_error_that_names_them(picture_folder, tmp_path):
+    inside = shutil.copytree(picture_folder, tmp_path / "photos")
+    (tmp_path / "__MACOSX" / "photos").mkdir(parents=True)
+    with pytest.raises(
+        ValueError, match=rf"has 1 class folder: photos\. .*Did you mean {re.escape(repr(str(inside)))}\?"
+    ):
+        tl.load_images(tmp_path)
+
+
+def test_what_a_mac_puts_into_archives_is_no_class(own_folder):
+    (own_folder / "__MACOSX" / "red").mkdir(parents=True)
+    (own_folder / "__MACOSX" / "red" / "._00.jpg").write_bytes(b"x")
+    assert tl.load_images(own_folder, image_size=8).class_names == ["blue", "green", "red"]
+
+
+def test_one_class_folder_is_an_error_that_names_the_folder_above(picture_folder):
+    above = re.escape(repr(str(picture_folder)))
+    with pytest.raises(
+        ValueError, match=rf"has 0 class folders, but 10 pictures\. .*Did you mean the folder above, {above}\?"
+    ):
+        tl.load_images(picture_folder / "red")
 
 
 def test_parts_with_different_classes_are_an_error(picture_folder, tmp_path):
@@ -249,8 +276,24 @@ def test_too_few_images_in_a_class_is_an_error(own_folder):
     ("name", "near"), [("drawn_flower", "drawn_flowers"), ("tf_flower", "tf_flowers"), ("cifar", "cifar10")]
 )
 def test_an_unknown_name_is_an_error_with_the_near_names(name, near):
-    with pytest.raises(ValueError, match=rf"Unknown images: '{name}'\. Expected a folder.*Did you mean.*{near}"):
+    with pytest.raises(ValueError, match=rf"Unknown images: '{name}'\..* Expected a folder.*Did you mean.*{near}"):
         tl.load_images(name)
+
+
+def test_a_mistyped_folder_is_an_error_that_shows_what_is_there(picture_folder, monkeypatch):
+    monkeypatch.chdir(picture_folder)
+    here = re.escape(repr(str(picture_folder)))
+    with pytest.raises(
+        ValueError,
+        match=rf"'photoz'\. There is no folder 'photoz' here; {here} holds: blue, green, red\. .* Datasets set\.$",
+    ):
+        tl.load_images("photoz")  # near "toto", which is a set that nobody meant
+
+
+@pytest.mark.parametrize("seed", [-1, 2**32, 1.5, "1", True, None])
+def test_an_impossible_seed_is_an_error(picture_folder, seed):
+    with pytest.raises(ValueError, match=r"Received seed=.*Expected a whole number from 0 to 4294967295"):
+        tl.load_images(picture_folder, image_size=8, seed=seed)
 
 
 @pytest.mark.parametrize("size", [-1, (32,), (32, 32, 3), (32, 0), "32", (32.5, 32)])

@@ -142,6 +142,35 @@ def test_a_file_that_holds_no_weights_is_an_error(make_model, tmp_path, name):
         make_model(weights=tmp_path / name)
 
 
+def test_a_whole_model_is_no_weights_of_a_base(make_model, tmp_path):
+    make_model().save(tmp_path / "model.keras")
+    with pytest.raises(
+        ValueError, match=r"model\.keras' is a whole model, not the weights of a base\. Expected .*\.h5"
+    ):
+        make_model(weights=tmp_path / "model.keras")
+
+
+def test_what_keras_says_of_weights_is_cut_to_its_first_line(make_model, tmp_path):
+    file = tmp_path / "wide.weights.h5"
+    find_base_model(make_model(alpha=0.5)).save_weights(file)
+    with pytest.raises(ValueError, match="do not fit") as error:
+        make_model(weights=file)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(("base", "arguments"), [("EfficientNetB0", {}), ("MobileNetV2", {"alpha": 0.5})])
+def test_a_failed_download_advises_only_bundled_weights_that_fit(data, no_network, base, arguments):
+    with pytest.raises(ConnectionError, match=r"or give a file\.$"):
+        tl.build_model(base, data, **arguments)
+
+
+def test_the_data_in_the_place_of_the_base_are_a_type_error(data):
+    with pytest.raises(
+        TypeError, match=r"Received ImageData as the base\. Expected its name first: `build_model\(\"Mob"
+    ):
+        tl.build_model(data, "MobileNet")
+
+
 def test_a_failed_download_of_imagenet_weights_is_a_connection_error(make_model, no_network):
     with pytest.raises(
         ConnectionError, match=r"could not download the ImageNet weights of MobileNetV2.*weights=\"garden\""
@@ -150,8 +179,14 @@ def test_a_failed_download_of_imagenet_weights_is_a_connection_error(make_model,
 
 
 def test_an_argument_that_the_builder_does_not_know_is_a_type_error(make_model):
-    with pytest.raises(TypeError, match="widht"):
+    with pytest.raises(TypeError, match=r"Received widht=2\. MobileNetV2 takes no widht; it takes: alpha, name\."):
         make_model(widht=2)
+
+
+@pytest.mark.parametrize("arguments", [{"alpha": 0.3}, {"pooling": "avg"}, {"include_top": True}])
+def test_an_argument_that_is_decided_here_or_unknown_is_a_type_error(data, arguments):
+    with pytest.raises(TypeError, match=rf"Received {next(iter(arguments))}=.*VGG16 takes no .*; it takes: name\."):
+        tl.build_model("VGG16", data, weights=None, **arguments)
 
 
 def test_data_whose_image_size_is_unknown_are_an_error(data):

@@ -89,6 +89,57 @@ def test_a_file_that_is_not_there_is_said_before_the_model_is_loaded(pictures, c
     assert "no.png" in said
 
 
+def test_a_folder_of_class_folders_is_an_error_that_names_them(picture_folder, capsys):
+    assert main(["predict", "nowhere.keras", str(picture_folder)]) == 2
+    assert capsys.readouterr().err == (
+        f"error: There is no picture in the folder {str(picture_folder)!r}. It has folders inside: blue, green, red. "
+        "Name one of them.\n"
+    )
+
+
+def test_an_empty_name_is_not_the_current_folder(model, pictures, capsys, monkeypatch):
+    monkeypatch.chdir(pictures)
+    assert main(["predict", model, ""]) == 2
+    assert capsys.readouterr().err.startswith("error: Received an empty name. Expected a picture")
+
+
+@pytest.mark.parametrize("command", ["inspect", "predict"])
+def test_the_folder_of_a_model_is_an_error_that_names_the_file(model, pictures, capsys, command):
+    arguments = [str(pictures / "a.png")] if command == "predict" else []
+    folder = os.path.dirname(model)
+    assert main([command, folder, *arguments]) == 2
+    assert capsys.readouterr().err == f"error: {folder!r} is a folder. Did you mean {model!r}?\n"
+    assert main([command, "", *arguments]) == 2
+    assert capsys.readouterr().err.startswith("error: Received an empty name. Expected a file that `save` wrote")
+
+
+@pytest.fixture
+def remark(tmp_path, arrays):
+    """A picture of which Pillow says something."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    exif[0x010E] = "a description that is long enough to lie outside of the entry"
+    Image.fromarray(arrays["test"][0][0]).save(tmp_path / "remark.jpg", exif=exif.tobytes()[:-30])
+    return str(tmp_path / "remark.jpg")
+
+
+def test_a_remark_on_a_picture_is_a_note_beside_the_results(model, remark, capsys):
+    assert main(["predict", model, remark, "--json"]) == 0
+    printed = capsys.readouterr()
+    assert len(json.loads(printed.out)) == 1
+    assert printed.err == f"note: Pillow read 1 file with a remark:\n  {remark!r}: the file ends too early\n"
+
+
+def test_a_note_that_nobody_can_read_ends_nothing(model, remark, capsys, monkeypatch):
+    class Gone(io.StringIO):
+        def write(self, text):
+            raise BrokenPipeError
+
+    monkeypatch.setattr(sys, "stderr", Gone())
+    assert main(["predict", model, remark, "--json"]) == 0
+    assert len(json.loads(capsys.readouterr().out)) == 1
+
+
 # ---- what train reads, predict reads
 
 
@@ -151,7 +202,7 @@ def test_a_heat_map_replaces_no_file(pictures, tmp_path, capsys):
     before = content(tmp_path)
     assert main(["predict", "nowhere.keras", str(pictures), "--cam", str(maps)]) == 2
     assert capsys.readouterr().err == (
-        f"error: {str(maps / '003_c.png')!r} exists already. Choose another name, or move it away.\n"
+        f"error: {str(maps / '003_c.png')!r} exists already. Choose another folder for --cam.\n"
     )
     assert content(tmp_path) == before
 
@@ -180,7 +231,7 @@ def test_a_link_to_nowhere_is_a_file_too(model, tmp_path):
         ("--picture", "mine.txt/x.png", "There is no folder '.*mine.txt'"),
         ("--picture", "nowhere/x.png", "There is no folder '.*nowhere'"),
         ("--picture", ".", "is no name for a picture. Expected one that ends in .png"),
-        ("--picture", "", "is no name for a picture"),
+        ("--picture", "", "Received an empty --picture. Expected a file name"),
         ("--picture", "x.txt", "is no name for a picture"),
         ("--picture", "folder.png", "exists already"),
         ("--picture", f"{'x' * 300}.png", "File name too long" if os.name == "posix" else ""),
@@ -219,7 +270,7 @@ def test_a_folder_that_cannot_be_written_is_found_before_the_work(model, picture
 def test_a_figure_that_fails_half_way_leaves_nothing(tmp_path):
     from matplotlib.figure import Figure
 
-    from kerastl.commands.common import save_figure
+    from kerastl.commands.figures import save_figure
 
     class Broken(Figure):
         def savefig(self, path, **options):

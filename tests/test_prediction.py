@@ -55,6 +55,11 @@ def test_predict_with_one_output_names_both_classes(make_toy, arrays):
 # ---- wrong input
 
 
+def test_a_string_is_no_list_of_names(toy, arrays):
+    with pytest.raises(ValueError, match=r"Received the class names abc\. Expected 3 strings"):
+        tl.predict(toy, arrays["test"][0][0], class_names="abc")
+
+
 def test_a_bare_model_without_class_names_is_an_error(toy, arrays):
     with pytest.raises(ValueError, match=r"Received a bare model\. Expected `class_names` with it"):
         tl.predict(toy, arrays["test"][0][0])

@@ -66,7 +66,7 @@ PICTURES = {  # mode: (a picture in it, what it shows)
     "I": (deep("int32"), RAMP),
     "F": (deep("float32"), RAMP),
 }
-REFUSED = {("I", "TIFF"): "32 bits", ("F", "TIFF"): "floating-point"}
+REFUSED = dict.fromkeys([("I", "TIFF"), ("F", "TIFF")], "no known highest value, so white is not known")
 LOST = {  # what Pillow throws away when it writes these, so that no reader can know it
     **dict.fromkeys(("I;16", "I;16B", "I", "F"), ("WEBP", "GIF")),
     **dict.fromkeys(("LA, see-through", "RGBA, see-through"), ("BMP", "GIF", "JPEG")),
@@ -137,7 +137,8 @@ def test_fewer_bits_in_16_are_refused_and_not_shown_almost_black(tmp_path, bits,
     colours = np.repeat(numbers[..., None], 3, axis=-1)
     content = png_of_16_bits(colours) if kind == "colour" else with_bytes(Image.fromarray(numbers), kind)
     (tmp_path / "dark").write_bytes(content)
-    with pytest.raises(UnreadableError, match=r"of its 16 bits a colour the upper two are empty.*Expected 8 bits"):
+    said = f"its numbers go only to {highest:,} of 65,535: the picture would look black"
+    with pytest.raises(UnreadableError, match=rf"{said}.*Expected 8 bits a colour: convert"):
         read_image(tmp_path / "dark", (8, 8))
 
 
@@ -292,6 +293,17 @@ def test_texts_beside_the_pictures_of_a_class_are_no_damaged_pictures(picture_fo
     assert [warning for warning in recwarn if "unreadable" in str(warning.message)] == []
 
 
+def test_what_to_do_is_said_once_for_all_pictures_of_a_kind(picture_folder, tmp_path):
+    folder = shutil.copytree(picture_folder, tmp_path / "own")
+    for number in range(2):
+        deep("float32").save(folder / "red" / f"{number}.tif")
+    with pytest.warns(
+        UserWarning, match=r"(?s)2 unreadable files.*0\.tif.*1\.tif.*\n  Expected 8 bits a colour"
+    ) as caught:
+        tl.load_images(folder, image_size=8)
+    assert str(caught[0].message).count("Expected") == 1
+
+
 # ---- Pillow's remarks
 
 
@@ -301,7 +313,9 @@ def test_a_remark_of_pillow_is_said_with_the_name_of_the_file(picture_folder, tm
     exif[0x0112] = 6
     exif[0x010E] = "a description that is long enough to lie outside of the entry"
     Image.fromarray(RAMP).save(folder / "red" / "remark.jpg", exif=exif.tobytes()[:-30])
-    with pytest.warns(UserWarning, match=r"Pillow read 1 file with a remark:\n  '.*remark\.jpg': Truncated File"):
+    with pytest.warns(
+        UserWarning, match=r"Pillow read 1 file with a remark:\n  '.*remark\.jpg': the file ends too early"
+    ):
         tl.load_images(folder, image_size=8)
     with warnings.catch_warnings(record=True) as others:
         warnings.simplefilter("always")

@@ -1,6 +1,7 @@
 """One file: the model with its class names; loading, and wrong input."""
 
 import json
+import re
 import zipfile
 
 import keras
@@ -167,7 +168,27 @@ def test_a_folder_that_is_not_there_is_an_error(toy, tmp_path):
         tl.save(toy, tmp_path / "nowhere" / "m.keras", NAMES)
 
 
-@pytest.mark.parametrize("names", [["blue"], [*NAMES, "more"], [1, 2, 3]])
+def test_the_arguments_in_another_order_are_a_type_error(toy, tmp_path):
+    expected = r"Received str as the model and .* as the path\. Expected `save\(model, path, class_names\)`"
+    with pytest.raises(TypeError, match=expected):
+        tl.save(str(tmp_path / "m.keras"), toy, NAMES)
+    with pytest.raises(TypeError, match=r"Received Functional as the model and list as the path"):
+        tl.save(toy, NAMES, tmp_path / "m.keras")
+
+
+def test_a_folder_of_that_name_is_an_error(toy, tmp_path):
+    (tmp_path / "m.keras").mkdir()
+    with pytest.raises(IsADirectoryError, match=r"m\.keras' is a folder\. Choose another name"):
+        tl.save(toy, tmp_path / "m.keras", NAMES)
+    assert [entry.name for entry in tmp_path.rglob("*")] == ["m.keras"]
+
+
+@pytest.mark.parametrize("names", [("blue", "green", "red"), np.array(["blue", "green", "red"])])
+def test_any_sequence_of_names_is_taken(toy, tmp_path, names):
+    assert tl.load(tl.save(toy, tmp_path / "m.keras", names)).class_names == NAMES
+
+
+@pytest.mark.parametrize("names", [["blue"], [*NAMES, "more"], [1, 2, 3], "abc", dict.fromkeys(NAMES), None, 3])
 def test_class_names_that_do_not_fit_are_an_error(toy, tmp_path, names):
     with pytest.raises(ValueError, match=r"Received the class names .*\. Expected 3 strings, one for each output"):
         tl.save(toy, tmp_path / "m.keras", names)
@@ -179,9 +200,27 @@ def test_a_file_that_is_not_there_is_an_error(tmp_path):
         tl.load(tmp_path / "m.keras")
 
 
+@pytest.mark.parametrize("read", [tl.load, load_summary])
+def test_a_folder_is_no_models_file(saved, tmp_path, read):
+    with pytest.raises(ValueError, match=rf"is a folder\. Did you mean {re.escape(repr(str(saved)))}\?"):
+        read(tmp_path)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ValueError, match=r"empty' is a folder\. Expected a file that `save` wrote"):
+        read(str(tmp_path / "empty"))
+
+
+def test_what_is_no_name_of_a_file_is_an_error():
+    with pytest.raises(ValueError, match=r"Received an empty name\. Expected a file that `save` wrote"):
+        tl.load("")
+    with pytest.raises(TypeError, match=r"Received int\. Expected the name of a file that `save` wrote"):
+        tl.load(5)
+
+
 def test_a_file_that_is_no_keras_file_is_an_error(tmp_path):
     (tmp_path / "m.keras").write_text("text")
-    with pytest.raises(ValueError, match=r"m\.keras' is not a \.keras file"):
+    with pytest.raises(
+        ValueError, match=r"m\.keras' is not a model file, or it is damaged\. Expected a file that `ker"
+    ):
         tl.load(tmp_path / "m.keras")
 
 

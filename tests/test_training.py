@@ -318,7 +318,7 @@ def test_another_number_of_classes_is_an_error(toy, data):
 def test_images_of_another_size_are_an_error(toy, data):
     images, labels = np.zeros((3, 40, 40, 3), np.uint8), np.arange(3)
     with pytest.raises(
-        ValueError, match=r"images are \(40, 40, 3\), the model expects \(32, 32, 3\).*image_size=\(32, 32\)"
+        ValueError, match=r"The images are 40×40, the model takes 32×32: load them with `image_size=32`"
     ):
         tl.train_head(toy, data._replace(train=make_dataset(images, labels)), verbose=0)
 
@@ -342,10 +342,15 @@ def test_impossible_views_are_an_error(toy, data, views):
         tl.train_head(toy, data, views=views, verbose=0)
 
 
-@pytest.mark.parametrize("rate", [-0.1, float("nan"), float("inf")])
+@pytest.mark.parametrize("rate", [-0.1, float("nan"), float("inf"), "fast", True, None])
 def test_an_impossible_learning_rate_is_an_error(toy, data, rate):
     with pytest.raises(ValueError, match=r"Received learning_rate=.*Expected 0 or a positive number"):
         tl.train_head(toy, data, learning_rate=rate, verbose=0)
+
+
+def test_a_backup_folder_that_is_no_name_is_a_type_error(toy, data):
+    with pytest.raises(TypeError, match=r"Received backup_dir=5\. Expected the name of a folder"):
+        tl.train_head(toy, data, backup_dir=5, verbose=0)
 
 
 def test_a_model_that_ends_in_no_probabilities_is_an_error(toy, data):

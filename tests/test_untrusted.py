@@ -3,6 +3,7 @@
 import io
 import json
 import random
+import re
 import stat
 import tracemalloc
 import zipfile
@@ -14,11 +15,14 @@ import pytest
 from PIL import Image
 
 import kerastl as tl
-from hostile import ATTACKS, attacked, rewrite
+from hostile import ATTACKS, attacked, function, rewrite, thing
 from kerastl.__main__ import main
 from kerastl.saving import load_summary
 
 NAMES = ["blue", "green", "red"]
+HARMLESS_IN_PART = {  # attacks by a layer of Keras that reads a file, or by the name of somebody's own layer
+    *("a vocabulary elsewhere", "another vocabulary elsewhere", "numbers elsewhere", "a registered name"),
+}
 
 
 @pytest.fixture(scope="module")
@@ -61,8 +65,32 @@ def read(file, name: str) -> bytes:
 def test_an_attack_is_refused_before_keras_and_runs_nothing(saved, tmp_path, no_keras, name):
     sentinel = tmp_path / "ran"
     line = refusal(attacked(saved, tmp_path / "m.keras", name, sentinel))
-    assert "open it with `keras.models.load_model`" in line
+    assert ("open it with `keras.models.load_model`" in line) == (name in HARMLESS_IN_PART)
+    assert ("Do not open it: this is how a file runs a program." in line) == (name not in HARMLESS_IN_PART)
     assert not sentinel.exists()
+
+
+@pytest.mark.parametrize(
+    ("named", "trusted"),
+    [
+        (thing("keras.layers", "LSTM"), True),
+        (thing("keras.src.ops.numpy", "Einsum"), True),
+        (thing("my_layers", "Attention", registered="mine>Attention"), True),
+        (thing("__main__", "Attention", registered="Custom>Attention"), True),
+        (thing("my_layers", "Attention", registered="Attention"), False),  # nobody registered it
+        (thing("keras.layers", "Lambda"), False),
+        (thing("keras.layers", "TimeDistributed", layer=thing("subprocess", "Popen")), False),
+        (thing("subprocess", "Popen", registered="mine>Popen"), False),
+        (thing("keras.src.utils.progbar", "Progbar"), False),
+        (function("keras.config", "enable_unsafe_deserialization"), False),
+    ],
+)
+def test_only_layers_that_the_table_lacks_may_be_opened_by_keras(saved, tmp_path, no_keras, named, trusted):
+    config = json.loads(read(saved, "config.json"))
+    config["config"]["layers"].append({"name": "more", "inbound_nodes": [], **named})
+    line = refusal(rewrite(saved, tmp_path / "m.keras", config=json.dumps(config).encode()))
+    assert ("If you trust who made it, open it with `keras.models.load_model`." in line) == trusted
+    assert line.endswith("Do not open it: this is how a file runs a program.") != trusted
 
 
 def test_the_command_that_the_attacks_carry_would_leave_its_mark(tmp_path):
@@ -380,6 +408,22 @@ def test_a_file_of_another_version_that_cannot_be_read_says_which_and_what_to_do
     line = refusal(rewrite(saved, tmp_path / "m.keras", **changed))
     assert f"was written by Keras {wrote} and cannot be read by Keras {keras.__version__}" in line
     assert f'`pip install "keras=={wrote}"`' in line
+
+
+def test_a_file_of_this_version_that_cannot_be_read_says_why_and_what_to_do(saved, tmp_path):
+    config = json.loads(read(saved, "config.json"))
+    config["config"]["layers"][-1]["config"]["invented"] = None
+    line = refusal(rewrite(saved, tmp_path / "m.keras", config=json.dumps(config).encode()))
+    assert "(ValueError: Unrecognized keyword arguments passed to Dense: {'invented': None})" in line
+    assert line.endswith("It may be damaged: copy it again from where it came, or train the model again.")
+
+
+def test_a_long_reason_that_is_cut_ends_in_dots(saved, tmp_path):
+    config = json.loads(read(saved, "config.json"))
+    config["config"]["layers"][-1]["config"]["x" * 200] = None
+    assert re.search(
+        r"Unrecognized .*xxx…\)", refusal(rewrite(saved, tmp_path / "m.keras", config=json.dumps(config).encode()))
+    )
 
 
 def test_a_file_of_another_version_that_can_be_read_is_read(saved, tmp_path):

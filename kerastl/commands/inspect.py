@@ -3,13 +3,16 @@
 from pathlib import Path
 
 from kerastl.blocks import list_blocks
-from kerastl.commands.common import check_new_figure, printable, save_figure
+from kerastl.commands.figures import check_new_figure, save_figure
+from kerastl.commands.printing import printable
 from kerastl.plots.layers import plot_layers
 from kerastl.saving import load, load_summary
 
 
 def run(args) -> None:
     """Print what is in a model's file: classes, sizes, layers, and how it was trained."""
+    if args.picture == "":
+        raise ValueError("Received an empty --picture. Expected a file name that ends in .png.")
     if args.picture is not None:
         check_new_figure(Path(args.picture).expanduser())
     model, class_names = load(args.model)

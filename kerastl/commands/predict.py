@@ -7,12 +7,14 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
-from kerastl.commands.common import check_folder, check_new_figure, printable, save_figure
+from kerastl.commands.figures import check_folder, check_new_figure, save_figure
+from kerastl.commands.printing import printable
 from kerastl.explain import grad_cam
 from kerastl.plots.pictures import plot_heat
 from kerastl.prediction import Prediction, check_top, predict, read_pixels
 from kerastl.reading import UnreadableError, file_notes, find_pictures
 from kerastl.saving import SavedModel, load
+from kerastl.sources import folders_in
 
 
 class Row(NamedTuple):
@@ -79,12 +81,16 @@ def _find_pictures(paths: list[str]) -> list[str]:
     """The files themselves, and of a folder what `train` would read in it."""
     found = []
     for path in paths:
+        if not path:
+            raise ValueError("Received an empty name. Expected a picture, or a folder of pictures.")
         place = Path(path).expanduser()
         if not place.exists():
             raise FileNotFoundError(f"There is no file {path!r}. Expected a picture, or a folder of pictures.")
         inside = find_pictures(place) if place.is_dir() else [path]
         if not inside:
-            raise FileNotFoundError(f"There is no picture in the folder {path!r}.")
+            folders = [folder.name for folder in folders_in(place)]
+            more = f" It has folders inside: {', '.join(folders[:8])}. Name one of them." if folders else ""
+            raise FileNotFoundError(f"There is no picture in the folder {path!r}.{more}")
         found += map(str, inside)
     return found
 
@@ -102,5 +108,5 @@ def _places_for_maps(cam: str, files: list[str]) -> list[Path]:
     names = [re.sub(r"[^\w.-]", "_", Path(file).stem)[:80] for file in files]
     places = [folder / f"{number:03d}_{name}.png" for number, name in enumerate(names, start=1)]
     for place in places:
-        check_new_figure(place)
+        check_new_figure(place, "Choose another folder for --cam.")
     return places

@@ -4,7 +4,6 @@ import json
 import re
 import sys
 import time
-import warnings
 from contextlib import redirect_stdout
 from pathlib import Path
 from typing import NamedTuple
@@ -14,13 +13,16 @@ import keras
 import kerastl
 from kerastl.bases import BUNDLED_SETS, BUNDLED_WEIGHTS, bundled_folder, find_base
 from kerastl.blocks import list_blocks
-from kerastl.commands.common import printable, save_figure
+from kerastl.checks import check_seed
+from kerastl.commands.figures import save_figure
+from kerastl.commands.printing import printable
 from kerastl.commands.run_folder import RunFolder
-from kerastl.data import ImageData, load_images
+from kerastl.data import ImageData, as_size, load_images
+from kerastl.engine import check_epochs
 from kerastl.evaluation import Evaluation, evaluate
-from kerastl.freezing import Unfrozen, freeze, unfreeze_top
+from kerastl.freezing import Unfrozen, check_layers, freeze, unfreeze_top
 from kerastl.interrupts import hold_ctrl_c
-from kerastl.model import build_model
+from kerastl.model import build_model, check_base
 from kerastl.plots.history import plot_history
 from kerastl.plots.pictures import plot_images
 from kerastl.plots.scores import plot_confusion
@@ -41,7 +43,6 @@ def run(args) -> int:
 
 
 def _run(args) -> int:
-    warnings.showwarning = lambda message, *_, **__: print(f"note: {message}")
     users_folders = {
         "the folder of pictures": _folder_of(args.source),
         "the backup": Path(args.backup) if args.backup else None,
@@ -119,11 +120,20 @@ def _folder_of(source: str) -> Path | None:
     return folder if folder.exists() else None
 
 
+def _check_arguments(args, size: int, layers: int | str) -> None:
+    """Find now what need not be found after minutes, when all pictures are read."""
+    check_seed(args.seed)
+    check_epochs(args.epochs)
+    check_layers(layers)
+    check_base(find_base(args.base), as_size(size), _weights(args), _builder_arguments(args))
+
+
 def _prepare(args) -> Task:
     layers = int(args.layers) if re.fullmatch(r"-?\d+", args.layers) else args.layers
     size = args.image_size
     if size is None:
         size = BUNDLED_SETS.get(args.source) or find_base(args.base).image_size
+    _check_arguments(args, size, layers)
     keras.utils.set_random_seed(args.seed)
     data = load_images(args.source, image_size=size, batch_size=args.batch_size, seed=args.seed)
     counts = {part: sum(len(labels) for _, labels in getattr(data, part)) for part in PART_NAMES}
@@ -133,7 +143,7 @@ def _prepare(args) -> Task:
     )
     print(f"classes     {len(data.class_names)}: {printable(', '.join(data.class_names))}")
     model = build_model(args.base, data, weights=_weights(args), **_builder_arguments(args))
-    unfrozen = unfreeze_top(model, layers)  # an impossible --layers shows now, not after phase 1
+    unfrozen = unfreeze_top(model, layers)  # a name or a number that this base has not shows now, not after phase 1
     base = freeze(model)
     print(
         f"base        {args.base}, weights {args.weights}: {len(base.layers)} layers, {base.count_params():,} "

@@ -1,4 +1,4 @@
-"""What several commands need to print and to draw."""
+"""Figures that a command writes: whether there is a place for one, before the work, and the file itself."""
 
 import os
 import tempfile
@@ -7,12 +7,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 
 
-def printable(value) -> str:
-    """Text from outside, without what could steer the terminal."""
-    return "".join(letter if letter.isprintable() else "\ufffd" for letter in str(value))
-
-
-def check_new_figure(path: Path) -> None:
+def check_new_figure(path: Path, advice: str = "Choose another name, or move it away.") -> None:
     """Raise OSError or ValueError, before the work is done, when no figure can be written there or a file is there."""
     known = plt.Figure().canvas.get_supported_filetypes()
     if path.suffix[1:].lower() not in known:
@@ -22,7 +17,7 @@ def check_new_figure(path: Path) -> None:
     except (FileNotFoundError, NotADirectoryError):
         check_folder(path.parent)
     else:
-        raise FileExistsError(f"{str(path)!r} exists already. Choose another name, or move it away.")
+        raise FileExistsError(f"{str(path)!r} exists already. {advice}")
 
 
 def check_folder(folder: Path) -> None:
