@@ -68,7 +68,10 @@ def open_model(model, class_names: Sequence[str] | None = None) -> SavedModel:
 
 def read_pixels(model: keras.Model, image) -> np.ndarray:
     """A picture as the model takes it, (height, width, 3), 0–255: a file is resized, an array is checked."""
-    height, width = model.input_shape[1:3]
+    shape = model.input_shape
+    if len(shape) != 4 or shape[3] != 3 or None in shape[1:]:
+        raise ValueError(f"The model takes {shape}. Expected (None, height, width, 3): colour pictures of one size.")
+    height, width = shape[1:3]
     if isinstance(image, str | os.PathLike):
         return read_image(image, (height, width))
     pixels = np.asarray(image)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import warnings
 import zipfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -11,6 +12,7 @@ import keras
 
 from kerastl.frontier import single
 from kerastl.untrusted import CLASS_NAMES, CONFIG, METADATA, SUMMARY, WEIGHTS, load_checked, read_json, read_members
+from kerastl.vocabulary import check_config
 
 
 class SavedModel(NamedTuple):
@@ -40,6 +42,9 @@ def save(model: keras.Model, path, class_names: Sequence[str], *, summary: dict 
         TypeError: the arguments in another order.
         ValueError: another ending; the number of names is not the number of outputs.
         FileNotFoundError, IsADirectoryError: the folder is not there; the path is itself a folder.
+
+    Warns:
+        UserWarning: the model holds a layer that `load` does not know, such as one of your own.
     """
     if not isinstance(model, keras.Model) or not isinstance(path, str | os.PathLike):
         raise TypeError(
@@ -56,17 +61,24 @@ def save(model: keras.Model, path, class_names: Sequence[str], *, summary: dict 
     class_names = check_class_names(class_names, model)
     unfinished = path.with_name(f".unfinished-{os.getpid()}-{path.name}")
     try:
-        bare = keras.Model(
-            single(model.inputs), single(model.outputs), name=model.name
-        )  # the same layers, no optimizer
-        bare.save(unfinished)
+        # the same layers, no optimizer
+        keras.Model(single(model.inputs), single(model.outputs), name=model.name).save(unfinished)
         with zipfile.ZipFile(unfinished, "a") as archive:
-            archive.writestr(CLASS_NAMES, json.dumps(class_names, ensure_ascii=False))
+            archive.writestr(CLASS_NAMES, json.dumps(class_names))
             if summary is not None:
-                archive.writestr(SUMMARY, json.dumps(summary, ensure_ascii=False))
+                archive.writestr(SUMMARY, json.dumps(summary))
+            config = json.loads(archive.read(CONFIG))
         unfinished.replace(path)
     finally:
         unfinished.unlink(missing_ok=True)
+    try:
+        check_config(config)
+    except ValueError as error:
+        warnings.warn(
+            f"The model in {str(path)!r} {error}: `kerastl.load` will refuse it. Open it with "
+            "`keras.models.load_model`.",
+            stacklevel=2,
+        )
     return path
 
 

@@ -48,6 +48,12 @@ def read_folder(folder: Path, size) -> tuple[dict, list[str]]:
             f"{str(found['train'])!r} has {_what_is_in(found['train'], classes)}. Expected at least two: one "
             f"folder of images for each class.{_near(found['train'])}"
         )
+    for name in classes:
+        if name != name.encode("utf-8", "replace").decode():
+            raise ValueError(
+                f"The name of the class folder {name!r} is no valid text: it may come from an archive of another "
+                "system. Rename the folder."
+            )
     for place in found.values():
         others = {entry.name for entry in folders_in(place)}
         if others != set(classes):

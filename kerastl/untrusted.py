@@ -2,9 +2,11 @@
 
 import io
 import json
+import math
 import re
 import stat
 import sys
+import warnings
 import zipfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +16,7 @@ from pathlib import Path
 import h5py
 import keras
 
+from kerastl.graph import run_order
 from kerastl.vocabulary import check_config, check_name
 
 CONFIG, METADATA, WEIGHTS = "config.json", "metadata.json", "model.weights.h5"  # Keras's own members of the archive
@@ -31,6 +34,7 @@ _COMPUTING = (
     *("keras.losses", "keras.metrics", "keras.src.ops."),
 )
 _RUN_OTHERS = ("Lambda", "TFSMLayer", "TorchModuleWrapper", "FlaxLayer", "JaxLayer")
+_MOST_NUMBERS = 500_000_000  # in what a layer gives for one picture: 2 GB
 _MOST_EXPANSION = 20  # Keras does not compress weights; who packs them anew gains little
 
 
@@ -95,10 +99,13 @@ def load_checked(path: Path, config: dict, weights: bytes, metadata) -> keras.Mo
     if foreign:
         raise ValueError(f"{str(path)!r} points from {foreign[:80]!r} to data elsewhere, or to none. It is not loaded.")
     with _in_one_line_by_version(path, metadata):
-        described = _count_weights(config)
+        described, largest = _measure(config)
     if described > held:
         raise ValueError(f"{str(path)!r} describes a model of {described:,} weights, and holds {held:,}.")
-    with _in_one_line_by_version(path, metadata):
+    if largest > _MOST_NUMBERS:
+        raise ValueError(f"{str(path)!r} describes a layer that gives {largest:,} numbers for one picture: too many.")
+    with _in_one_line_by_version(path, metadata), warnings.catch_warnings():
+        warnings.filterwarnings("error", message="(?s).*[Ss]kipping")  # Keras would go on without these weights
         return keras.models.load_model(path, compile=False, safe_mode=True)
 
 
@@ -152,19 +159,27 @@ def _survey(weights: bytes) -> tuple[int, str]:
     return held, foreign.decode(errors="replace")
 
 
-def _count_weights(config: dict) -> int:
-    """How many weights the model of a config has; none of them is made.
+def _measure(config: dict) -> tuple[int, int]:
+    """How many weights the model of a config has, and how many numbers the largest tensor in it; none is made.
 
     In a thread of its own, since Keras keeps, for each thread, a list of the weights that it has yet to make: here they
     are never made.
     """
 
-    def count() -> int:
+    def measure() -> tuple[int, int]:
         with keras.StatelessScope(initialize_variables=False):
-            return keras.saving.deserialize_keras_object({**config, "compile_config": None}).count_params()
+            model = keras.saving.deserialize_keras_object({**config, "compile_config": None})
+            return model.count_params(), max(math.prod(filter(None, shape[1:])) for shape in _shapes(model))
 
     with ThreadPoolExecutor(1) as thread:
-        return thread.submit(count).result()
+        return thread.submit(measure).result()
+
+
+def _shapes(model: keras.Model) -> Iterator[tuple]:
+    for node in run_order(model):
+        yield from (tensor.shape for tensor in node.outputs)
+        if isinstance(node.operation, keras.Model):
+            yield from _shapes(node.operation)
 
 
 @contextmanager

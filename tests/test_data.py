@@ -1,9 +1,11 @@
 """Loading images: folders, bundled sets, TensorFlow Datasets; splits, unreadable files and wrong input."""
 
 import hashlib
+import os
 import re
 import shutil
 import socket
+import sys
 import time
 from pathlib import Path
 
@@ -572,3 +574,11 @@ def test_loading_does_not_touch_keras_random_state(picture_folder):
     keras.utils.set_random_seed(5)
     tl.load_images(picture_folder, image_size=8)
     assert np.random.random() == expected
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems take no such names")
+def test_a_class_folder_whose_name_is_no_valid_text_is_found_before_anything_is_read(tmp_path):
+    (tmp_path / "a").mkdir()
+    os.mkdir(os.fsencode(tmp_path) + b"/caf\xe9")
+    with pytest.raises(ValueError, match=r"class folder 'caf\\udce9' is no valid text.*Rename the folder"):
+        tl.load_images(tmp_path)

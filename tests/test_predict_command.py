@@ -8,6 +8,7 @@ import re
 import sys
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 from PIL import Image, features
@@ -287,3 +288,15 @@ def test_a_figure_keeps_the_format_of_its_ending(model, tmp_path):
     assert "<svg" in (tmp_path / "layers.svg").read_text(encoding="utf-8")
     assert main(["inspect", model, "--picture", str(tmp_path / "layers.PNG")]) == 0
     assert np.asarray(Image.open(tmp_path / "layers.PNG")).std() > 5
+
+
+def test_heat_maps_of_a_model_without_a_base_are_refused_before_the_work(tmp_path, capsys):
+    image = keras.Input((32, 32, 3))
+    features = keras.layers.GlobalAveragePooling2D()(keras.layers.Conv2D(4, 3)(image))
+    model = keras.Model(image, keras.layers.Dense(3, activation="softmax")(features))
+    path = tl.save(model, tmp_path / "m.keras", ["a", "b", "c"])
+    Image.new("RGB", (32, 32)).save(tmp_path / "good.png")
+    assert main(["predict", str(path), str(tmp_path / "good.png"), "--cam", str(tmp_path / "maps")]) == 2
+    said = capsys.readouterr()
+    assert "Expected a model with one nested base network" in said.err
+    assert main(["predict", str(path), str(tmp_path / "good.png")]) == 0

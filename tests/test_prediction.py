@@ -1,5 +1,6 @@
 """Naming what is in one picture, and wrong input."""
 
+import keras
 import numpy as np
 import pytest
 from PIL import Image
@@ -88,3 +89,13 @@ def test_a_picture_that_cannot_be_read_is_an_error(toy, tmp_path):
 def test_what_is_no_picture_is_an_error(toy, image):
     with pytest.raises(ValueError, match="with pixels from 0 to 255; or give the file of the picture"):
         tl.predict(toy, image, class_names=NAMES)
+
+
+@pytest.mark.parametrize("shape", [(32, 32, 1), (None, None, 3)])
+def test_a_model_of_other_pictures_is_an_error_that_blames_no_picture(shape, tmp_path):
+    image = keras.Input(shape)
+    features = keras.layers.GlobalAveragePooling2D()(image)
+    model = keras.Model(image, keras.layers.Dense(3, activation="softmax")(features))
+    Image.new("RGB", (32, 32)).save(tmp_path / "good.png")
+    with pytest.raises(ValueError, match=r"The model takes .*\. Expected \(None, height, width, 3\)"):
+        tl.predict(model, tmp_path / "good.png", class_names=NAMES)

@@ -243,8 +243,10 @@ def test_a_file_with_code_inside_is_refused(toy, tmp_path):
     x = keras.layers.Lambda(lambda pixels: pixels / 255)(image)
     x = keras.layers.GlobalAveragePooling2D()(find_base_model(toy)(x))
     model = keras.Model(image, keras.layers.Dense(3, activation="softmax")(x))
+    with pytest.warns(UserWarning, match=r"Lambda.*`kerastl\.load` will refuse it"):
+        path = tl.save(model, tmp_path / "m.keras", NAMES)
     with pytest.raises(ValueError, match=r"(?i)lambda"):
-        tl.load(tl.save(model, tmp_path / "m.keras", NAMES))
+        tl.load(path)
 
 
 def test_a_summary_comes_back_as_it_was_given_and_does_not_disturb_keras(toy, saved, tmp_path):
@@ -266,3 +268,10 @@ def test_a_member_that_would_unpack_to_something_huge_is_refused(saved):
 def test_a_summary_that_is_no_table_is_no_summary(toy, tmp_path):
     path = tl.save(toy, tmp_path / "odd.keras", NAMES, summary=[1, 2])
     assert load_summary(path) is None
+
+
+def test_names_that_are_no_valid_text_are_saved_all_the_same(toy, tmp_path):
+    names = ["caf\udce9", "薔薇", "c"]  # as Python reads the name of a folder from an old archive
+    path = tl.save(toy, tmp_path / "m.keras", names, summary={"pictures": "fot\udcf3s"})
+    assert tl.load(path).class_names == names
+    assert load_summary(path) == {"pictures": "fot\udcf3s"}

@@ -437,3 +437,17 @@ def test_a_version_that_is_none_is_not_repeated(saved, tmp_path, wrote):
     config["config"]["layers"].pop()
     changed = {"metadata": json.dumps({"keras_version": wrote}).encode(), "config": json.dumps(config).encode()}
     assert f" cannot be read by Keras {keras.__version__} (" in refusal(rewrite(saved, tmp_path / "m.keras", **changed))
+
+
+# ---- what would take memory without end when it is used
+
+
+@pytest.mark.parametrize("side", [40_000, 10**6])
+def test_a_layer_that_would_give_numbers_without_end_is_refused_and_not_made(make_toy, tmp_path, side):
+    layers = keras.layers
+    image = keras.Input((32, 32, 3))
+    x = layers.Resizing(32, 32)(layers.Resizing(side, side)(image))
+    x = layers.GlobalAveragePooling2D()(x)
+    path = tl.save(keras.Model(image, layers.Dense(3, activation="softmax")(x)), tmp_path / "m.keras", NAMES)
+    with pytest.raises(ValueError, match=rf"describes a layer that gives {3 * side**2:,} numbers for one picture"):
+        tl.load(path)

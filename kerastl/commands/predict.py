@@ -10,6 +10,7 @@ from typing import NamedTuple
 from kerastl.commands.figures import check_folder, check_new_figure, save_figure
 from kerastl.commands.printing import printable
 from kerastl.explain import grad_cam
+from kerastl.graph import find_calls
 from kerastl.plots.pictures import plot_heat
 from kerastl.prediction import Prediction, check_top, predict, read_pixels
 from kerastl.reading import UnreadableError, file_notes, find_pictures
@@ -31,6 +32,8 @@ def run(args) -> int:
     files = _find_pictures(args.images)
     maps = None if args.cam is None else _places_for_maps(args.cam, files)
     saved = load(args.model)
+    if maps:
+        find_calls(saved.model)  # without a base there are no heat maps, which is said before the work
     with file_notes():
         rows = [_predict(saved, file, args.top) for file in files]
     if maps:

@@ -205,7 +205,9 @@ def _write_pages(folder: RunFolder, args, task: Task, record: Record, result: Ev
     shown = Run(title, _facts(args, task, record), record.results, record.blocks, trained, result)
     data, failed = task.data, {}
     pages = {
-        "report.html": lambda path: path.write_text(make_report(shown, task.model, data), encoding="utf-8"),
+        "report.html": lambda path: path.write_text(
+            make_report(shown, task.model, data), encoding="utf-8", errors="replace"
+        ),
         "history.png": lambda path: trained and save_figure(plot_history(*trained)[0].figure, path),
         "confusion.png": lambda path: save_figure(plot_confusion(result, data.class_names).figure, path),
         "predictions.png": lambda path: save_figure(plot_images(data, part="test", evaluation=result), path),
