@@ -40,11 +40,11 @@ def train_head(
         views: 0 to train on the images as they are; k to keep k augmented views of each image beside it, and draw one
             of them or the image itself in each epoch; "fresh" for a new augmentation in each epoch, for which the
             frozen part runs every time. What is kept goes to memory (at most half of what is free, or the megabytes
-            in the environment variable KERASTL_MEMORY_MB), else to a temporary file; without room there, the frozen
-            part runs in every epoch. If at most 30 layers are unfrozen later (of a small base, half of them), phase 2
+            in the environment variable KERASTL_MEMORY_MB), else to a temporary file; without room there, and for a
+            dataset that augments its images itself, the frozen part runs in every epoch. If at most 30 layers are unfrozen later (of a small base, half of them), phase 2
             goes on from what phase 1 gave for the images as they are, where memory allows.
         class_weight: {class index: weight} for classes of unequal size.
-        callbacks: Keras callbacks; their `self.model` is the whole model. With one that sets the rate
+        callbacks: Keras callbacks, or one; their `self.model` is the whole model. With one that sets the rate
             (`ReduceLROnPlateau`, `LearningRateScheduler`) the rate does not fall by itself.
         backup_dir: a folder in which the state is kept after each epoch. If the program dies, the same program, run
             again, goes on there, to the same result; a phase that was finished is not trained again. Give both phases
