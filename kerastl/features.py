@@ -15,6 +15,7 @@ from kerastl.graph import acts_differently_in_training, find_calls, leaf_layers,
 from kerastl.progress import Progress
 from kerastl.quiet import no_retracing_warnings
 from kerastl.storage import find_room, release
+from kerastl.witness import Glance
 
 FRESH = "fresh"
 
@@ -75,38 +76,6 @@ def make_source(split: Split, dataset, views, shuffle: bool, verbose: int, label
             )
             print(f"{label}: {reason}, so the frozen part runs in every epoch")
     return stream_source(split, dataset, augment=augments and views != 0)
-
-
-class Glance:
-    """A dataset whose pixels are looked at while it is read for the first time: a few of each image."""
-
-    def __init__(self, dataset):
-        self._dataset, self._seen, self._fixed = dataset, None, hasattr(dataset, "rows")  # ours never change
-
-    def __iter__(self) -> Iterator:
-        if self._fixed or self._seen is not None:
-            return iter(self._dataset)
-        self._seen = set()
-        return self._look()
-
-    def cardinality(self):
-        return self._dataset.cardinality()
-
-    def finds_other_pixels(self) -> bool:
-        """Begin the dataset again: whether one of the first images was not in the first pass."""
-        if self._fixed:
-            return False
-        images, _ = next(iter(self._dataset))
-        return not self._seen.issuperset(map(_few_pixels, np.asarray(images)))
-
-    def _look(self) -> Iterator:
-        for images, labels in self._dataset:
-            self._seen.update(map(_few_pixels, np.asarray(images)))
-            yield images, labels
-
-
-def _few_pixels(image: np.ndarray) -> int:
-    return hash(image[3::7, 3::7].tobytes())
 
 
 def stream_source(split: Split, dataset, augment: bool) -> Source:

@@ -41,8 +41,9 @@ def train_head(
             of them or the image itself in each epoch; "fresh" for a new augmentation in each epoch, for which the
             frozen part runs every time. What is kept goes to memory (at most half of what is free, or the megabytes
             in the environment variable KERASTL_MEMORY_MB), else to a temporary file; without room there, and for a
-            dataset that augments its images itself, the frozen part runs in every epoch. If at most 30 layers are unfrozen later (of a small base, half of them), phase 2
-            goes on from what phase 1 gave for the images as they are, where memory allows.
+            dataset that augments its images itself, the frozen part runs in every epoch. If at most 30 layers are
+            unfrozen later (of a small base, half of them), phase 2 goes on from what phase 1 gave for the images as
+            they are, where memory allows.
         class_weight: {class index: weight} for classes of unequal size.
         callbacks: Keras callbacks, or one; their `self.model` is the whole model. With one that sets the rate
             (`ReduceLROnPlateau`, `LearningRateScheduler`) the rate does not fall by itself.

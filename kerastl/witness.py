@@ -57,3 +57,35 @@ class Witnessed:
                 known.update(b"%d" % label)
                 self._images.append(known.digest())
             yield images, labels
+
+
+class Glance:
+    """A dataset whose pixels are looked at while it is read for the first time: a few of each image."""
+
+    def __init__(self, dataset):
+        self._dataset, self._seen, self._fixed = dataset, None, hasattr(dataset, "rows")  # ours never change
+
+    def __iter__(self) -> Iterator:
+        if self._fixed or self._seen is not None:
+            return iter(self._dataset)
+        self._seen = set()
+        return self._look()
+
+    def cardinality(self):
+        return self._dataset.cardinality()
+
+    def finds_other_pixels(self) -> bool:
+        """Begin the dataset again: whether one of the first images was not in the first pass."""
+        if self._fixed:
+            return False
+        images, _ = next(iter(self._dataset))
+        return not self._seen.issuperset(map(_few_pixels, np.asarray(images)))
+
+    def _look(self) -> Iterator:
+        for images, labels in self._dataset:
+            self._seen.update(map(_few_pixels, np.asarray(images)))
+            yield images, labels
+
+
+def _few_pixels(image: np.ndarray) -> int:
+    return hash(image[3::7, 3::7].tobytes())
