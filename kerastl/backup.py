@@ -2,7 +2,7 @@
 
 import json
 import os
-import secrets
+import tempfile
 import warnings
 from pathlib import Path
 
@@ -10,6 +10,7 @@ import keras
 import numpy as np
 
 from kerastl.digest import DIGEST, digest_weights
+from kerastl.files import written_whole
 from kerastl.frontier import Split
 from kerastl.identity import START
 from kerastl.interrupts import hold_ctrl_c
@@ -132,7 +133,8 @@ class Backup:
         try:
             if os.path.lexists(self.file) and self._read(arrays=False)[0]["run"] != self.record["run"]:
                 raise ValueError("another run writes its own there")
-            self._write(lambda file: np.savez(file, record=json.dumps(self.record, default=float), **self._arrays))
+            with written_whole(self.file) as unfinished, open(unfinished, "xb") as file:
+                np.savez(file, record=json.dumps(self.record, default=float), **self._arrays)
         except (OSError, ValueError) as error:
             if not self._warned:
                 warnings.warn(
@@ -176,24 +178,14 @@ class Backup:
         if folder.is_file():
             raise FileExistsError(f"{str(folder)!r} is a file. Expected a folder: use another backup_dir.")
         try:
-            self.file.parent.mkdir(parents=True, exist_ok=True)
-            self._write(lambda file: file.write(b"kerastl"), keep=False)
+            folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=folder) as file:
+                file.write(b"kerastl")
         except OSError as error:
             raise OSError(
-                f"No backup can be written into {str(self.file.parent)!r} ({error}). Expected a folder, or a place "
+                f"No backup can be written into {str(folder)!r} ({error}). Expected a folder, or a place "
                 "where one can be made: use another backup_dir."
             ) from error
-
-    def _write(self, write, keep: bool = True) -> None:
-        """Let `write` fill a new file, and put it in the place of the old one when it is whole."""
-        unfinished = self.file.with_name(f".unfinished-{secrets.token_hex(4)}-{self.file.name}")
-        try:
-            with open(unfinished, "xb") as file:
-                write(file)
-            if keep:
-                os.replace(unfinished, self.file)
-        finally:
-            unfinished.unlink(missing_ok=True)
 
     def _left_behind(self) -> set[str]:
         """Digests of the weights with which this backup's run left the model: it may go on with it in one program."""

@@ -107,9 +107,14 @@ def _advice(spec) -> str:
     return ""
 
 
+def is_whole(number, least: int) -> bool:
+    """Whether something is a whole number, Python's or NumPy's, and not below `least`. True and False are none."""
+    return isinstance(number, Integral) and not isinstance(number, bool) and number >= least
+
+
 def check_seed(seed) -> None:
     """Raise ValueError when a seed is none for NumPy or Keras."""
-    if isinstance(seed, bool) or not isinstance(seed, Integral) or not 0 <= seed < 2**32:
+    if not (is_whole(seed, least=0) and seed < 2**32):
         raise ValueError(f"Received seed={seed!r}. Expected a whole number from 0 to {2**32 - 1}.")
 
 

@@ -106,9 +106,8 @@ def make_dataset(images: np.ndarray, labels: np.ndarray, batch_size: int = 32, s
     order, rows = tf.data.Dataset.range(len(labels)), _Rows(images, labels)
     if shuffle:
         order = order.shuffle(len(labels))
-    read = weakref.WeakMethod(
-        rows.read
-    )  # TensorFlow keeps the function for ever (fact 14), and with it all it refers to
+    # TensorFlow keeps the function for ever (fact 14), and with it all it refers to: so it refers to the rows weakly
+    read = weakref.WeakMethod(rows.read)
 
     def fetch(index):
         some, their_labels = tf.numpy_function(lambda index: read()(index), [index], [images.dtype, labels.dtype])

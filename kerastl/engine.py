@@ -6,12 +6,12 @@ The upper part shares its layers with the model, so training the upper part is t
 import json
 import math
 import os
-from numbers import Integral, Real
+from numbers import Real
 
 import keras
 
 from kerastl.backup import Backup, Best
-from kerastl.checks import check_size
+from kerastl.checks import check_size, is_whole
 from kerastl.data import ImageData, check_image_data
 from kerastl.features import FRESH, make_source
 from kerastl.fitting import After, Batches, Before, NotFiniteError, looks_at_batches, rate_of
@@ -176,7 +176,7 @@ def _loss_for(model) -> str:
 
 def check_epochs(epochs) -> None:
     """Raise ValueError unless it is a number of epochs."""
-    if isinstance(epochs, bool) or not isinstance(epochs, Integral) or epochs < 1:
+    if not is_whole(epochs, least=1):
         raise ValueError(f"Received epochs={epochs!r}. Expected a whole number, 1 or more.")
 
 
@@ -191,7 +191,7 @@ def _check_arguments(epochs, learning_rate, views, callbacks, backup_dir) -> Non
             f"Received learning_rate={learning_rate!r}. Expected 0 or a positive number, such as 1e-3; or a schedule "
             "or an optimizer of Keras."
         )
-    if views != FRESH and (isinstance(views, bool) or not isinstance(views, Integral) or views < 0):
+    if views != FRESH and not is_whole(views, least=0):
         raise ValueError(f"Received views={views!r}. Expected 0, a positive whole number, or {FRESH!r}.")
     if any(isinstance(callback, keras.callbacks.BackupAndRestore) for callback in callbacks):
         raise ValueError("Received the callback BackupAndRestore, which does not know of phases. Use `backup_dir`.")

@@ -81,15 +81,20 @@ def make_source(split: Split, dataset, views, shuffle: bool, verbose: int, label
 def stream_source(split: Split, dataset, augment: bool) -> Source:
     """Run the frozen part anew in each epoch, in the order that the dataset gives."""
 
+    count = count_batches(dataset)
+    batch_size = _usual_size(itertools.islice(dataset, 2))
+
     def epoch() -> Iterator[tuple[list[np.ndarray], np.ndarray]]:
-        batch_size = 0
         for images, labels in dataset:
-            batch_size = batch_size or len(labels)
             check_labels(labels, split.upper.output_shape[-1])
             yield run_batch(split, images, augment, batch_size), np.asarray(labels)
 
-    count = count_batches(dataset)
-    return Source(epoch, count, count * max(len(labels) for _, labels in itertools.islice(dataset, 2)), False)
+    return Source(epoch, count, count * batch_size, False)
+
+
+def _usual_size(first_batches) -> int:
+    """Images in a batch, from the first two: batches that were shuffled may begin with the smaller last one."""
+    return max(len(labels) for _, labels in first_batches)
 
 
 def count_batches(dataset) -> int:
@@ -116,7 +121,7 @@ def run_frozen(split: Split, dataset, views: int = 0, verbose: int = 1, label: s
     """
     count, batches = count_batches(dataset), iter(dataset)
     first = list(itertools.islice(batches, 2))
-    batch_size = max(len(labels) for _, labels in first)  # shuffled batches may begin with the smaller last one
+    batch_size = _usual_size(first)
     rows, most = 1 + views, count * batch_size
     shapes = [(rows, most, *output.shape[1:]) for output in split.lower.outputs]
     dtype = np.dtype("float64" if keras.config.floatx() == "float64" else "float32")

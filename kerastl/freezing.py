@@ -1,6 +1,7 @@
 """Freeze a base, unfreeze its top, and show which weights training really moved."""
 
 import math
+from collections import Counter
 from typing import NamedTuple
 
 import keras
@@ -140,9 +141,10 @@ def snapshot(model: keras.Model) -> dict[str, np.ndarray]:
 
     Where two weights have one path (a layer of the head may be named as one of the base), the second gets " (2)".
     """
-    copies = {}
+    copies, met = {}, Counter()
     for weight in model.weights:
-        number = 1 + sum(path.partition(" (")[0] == weight.path for path in copies)
+        met[weight.path] += 1
+        number = met[weight.path]
         copies[weight.path + (f" ({number})" if number > 1 else "")] = np.array(weight)
     return copies
 

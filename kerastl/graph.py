@@ -70,12 +70,12 @@ def acts_differently_in_training(operation) -> bool:
     Also one that wraps such a layer: Keras tells it whether it is in training, past what is around it. Functional and
     Sequential models only hand on what they are told.
     """
-    if not isinstance(operation, keras.layers.Layer):
-        return "training" in inspect.signature(operation.call).parameters
     asks = "training" in inspect.signature(operation.call).parameters
-    return (asks and not isinstance(operation, keras.Function | keras.Sequential)) or any(
-        map(acts_differently_in_training, sublayers(operation))
-    )
+    if not isinstance(operation, keras.layers.Layer):
+        return asks
+    if isinstance(operation, keras.Function | keras.Sequential):
+        asks = False
+    return asks or any(map(acts_differently_in_training, sublayers(operation)))
 
 
 def has_trainable_weights(operation) -> bool:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import keras
 
+from kerastl.files import written_whole
 from kerastl.frontier import single
 from kerastl.untrusted import CLASS_NAMES, CONFIG, METADATA, SUMMARY, WEIGHTS, load_checked, read_json, read_members
 from kerastl.vocabulary import check_config
@@ -59,8 +60,7 @@ def save(model: keras.Model, path, class_names: Sequence[str], *, summary: dict 
     if path.is_dir():
         raise IsADirectoryError(f"{str(path)!r} is a folder. Choose another name.")
     class_names = check_class_names(class_names, model)
-    unfinished = path.with_name(f".unfinished-{os.getpid()}-{path.name}")
-    try:
+    with written_whole(path) as unfinished:
         # the same layers, no optimizer
         keras.Model(single(model.inputs), single(model.outputs), name=model.name).save(unfinished)
         with zipfile.ZipFile(unfinished, "a") as archive:
@@ -68,9 +68,6 @@ def save(model: keras.Model, path, class_names: Sequence[str], *, summary: dict 
             if summary is not None:
                 archive.writestr(SUMMARY, json.dumps(summary))
             config = json.loads(archive.read(CONFIG))
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
     try:
         check_config(config)
     except ValueError as error:

@@ -17,7 +17,7 @@ import h5py
 import keras
 
 from kerastl.graph import run_order
-from kerastl.vocabulary import check_config, check_name
+from kerastl.vocabulary import check_config, refused_names
 
 CONFIG, METADATA, WEIGHTS = "config.json", "metadata.json", "model.weights.h5"  # Keras's own members of the archive
 CLASS_NAMES, SUMMARY = "class_names.json", "training.json"  # ours; Keras leaves them alone (fact 6)
@@ -111,18 +111,7 @@ def load_checked(path: Path, config: dict, weights: bytes, metadata) -> keras.Mo
 
 def _advice(config) -> str:
     """What to do with a file whose config was refused: it depends on everything that is named outside the table."""
-    refused, waiting = [], [config]
-    while waiting:
-        value = waiting.pop()
-        if isinstance(value, dict):
-            try:
-                if {"class_name", "registered_name", "spec_name"} & value.keys():
-                    check_name(value)
-            except ValueError:
-                refused.append(value)
-            waiting += value.values()
-        elif isinstance(value, list):
-            waiting += value
+    refused = refused_names(config)
     if not refused:
         return "Expected a file that `kerastl.save` wrote."
     if all(map(_is_a_layer, refused)):

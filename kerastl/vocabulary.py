@@ -1,5 +1,7 @@
 """The names that a model's file may use: Keras builds what they stand for, so everything else is refused unseen."""
 
+import math
+
 # Keras's own safe mode has let code through again and again. Here nothing is searched for evil: a name stands in this
 # table or is refused. What is in it computes with numbers: it reads no file, takes no function, and imports nothing.
 # tests/test_vocabulary.py shows that it suffices for every base.
@@ -77,23 +79,33 @@ def check_config(config) -> None:
     for value in _inside(config):
         if isinstance(value, str) and len(value) > _LONGEST:
             raise ValueError(f"holds a text of {len(value):,} letters, {value[:20]!r}…")
+        if _names(value) and not _is_known(value):
+            raise ValueError(f"names {_said(value)}, which is not known to be harmless")
         if isinstance(value, dict):
-            if not _NAMING.isdisjoint(value):
-                check_name(value)
             layers += "inbound_nodes" in value
             _check_calls(value.get("inbound_nodes"))
     if layers > _MOST_LAYERS:
         raise ValueError(f"describes {layers:,} layers. Expected {_MOST_LAYERS:,} or fewer")
 
 
-def _inside(config):
+def refused_names(config) -> list[dict]:
+    """Every part of a config, however deep it lies, that names something which does not stand in the table."""
+    named = (value for value in _inside(config, deepest=math.inf) if _names(value))
+    return [value for value in named if not _is_known(value)]
+
+
+def _names(value) -> bool:
+    return isinstance(value, dict) and not _NAMING.isdisjoint(value)
+
+
+def _inside(config, deepest: float = _DEEPEST):
     """All values of a config, itself included. No recursion: how deep it goes is not ours to choose."""
     waiting = [(config, 0)]
     while waiting:
         value, depth = waiting.pop()
         yield value
-        if depth > _DEEPEST:
-            raise ValueError(f"is nested deeper than {_DEEPEST} levels")
+        if depth > deepest:
+            raise ValueError(f"is nested deeper than {deepest} levels")
         if isinstance(value, dict):
             waiting += [(text, depth + 1) for text in value if isinstance(text, str)]
             waiting += [(inner, depth + 1) for inner in value.values()]
@@ -110,18 +122,25 @@ def _check_calls(nodes) -> None:
             raise ValueError("calls a layer on something else than the outputs of others")
 
 
-def check_name(named: dict) -> None:
-    """Raise ValueError unless what a part of a config names stands in the table."""
+def _is_known(named: dict) -> bool:
+    """Whether what a part of a config names stands in the table."""
     module, name, registered, inner = (named.get(k) for k in ("module", "class_name", "registered_name", "config"))
-    kind, name = ("function", inner) if name == "function" else ("class", name)
-    known = False
-    if isinstance(name, str) and isinstance(module, str | None) and registered in (None, name, "function"):
-        if kind == "function":
-            known = module in _FUNCTION_MODULES and name in _FUNCTIONS
-        elif module is None and name in _VALUES:
-            known = name not in _ARRAYS or (isinstance(inner, dict) and str(inner.get("dtype")) in _NUMBERS)
-        else:
-            known = name in _CLASSES.get(module, ())
-    if not known or "spec_name" in named:
-        said = f"{module}.{name}" + (f" ({registered})" if registered else "")
-        raise ValueError(f"names the {kind} {said[:100]!r}, which is not known to be harmless")
+    is_function = name == "function"
+    name = inner if is_function else name
+    if not isinstance(name, str) or not isinstance(module, str | None) or "spec_name" in named:
+        return False
+    if registered not in (None, name, "function"):
+        return False
+    if is_function:
+        return module in _FUNCTION_MODULES and name in _FUNCTIONS
+    if module is None and name in _VALUES:
+        return name not in _ARRAYS or (isinstance(inner, dict) and str(inner.get("dtype")) in _NUMBERS)
+    return name in _CLASSES.get(module, ())
+
+
+def _said(named: dict) -> str:
+    """What a part of a config names, in words."""
+    kind, name = ("function", "config") if named.get("class_name") == "function" else ("class", "class_name")
+    registered = named.get("registered_name")
+    said = f"{named.get('module')}.{named.get(name)}" + (f" ({registered})" if registered else "")
+    return f"the {kind} {said[:100]!r}"

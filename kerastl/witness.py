@@ -9,18 +9,11 @@ import numpy as np
 from kerastl.digest import digest
 
 
-class Witnessed:
-    """A dataset that counts how often it was begun, and knows what it gave in the first pass.
-
-    One that shuffles gives another order each time, so a pass of our own would change what training sees. So we look at
-    the images while somebody else reads them.
-    """
+class _Looked:
+    """A dataset that is looked at while it is read for the first time; later passes are its own."""
 
     def __init__(self, dataset):
-        self._dataset, self.passes = dataset, 0
-        if hasattr(dataset, "rows"):
-            self.rows = dataset.rows  # `load_images` made it
-        self._first, self._images, self._labels, self.batch_size = None, [], Counter(), 0
+        self._dataset, self.passes, self._first = dataset, 0, None
 
     def __iter__(self) -> Iterator:
         self.passes += 1
@@ -31,6 +24,23 @@ class Witnessed:
 
     def cardinality(self):
         return self._dataset.cardinality()
+
+    def _look(self) -> Iterator:
+        raise NotImplementedError
+
+
+class Witnessed(_Looked):
+    """A dataset that counts how often it was begun, and knows what it gave in the first pass.
+
+    One that shuffles gives another order each time, so a pass of our own would change what training sees. So we look at
+    the images while somebody else reads them.
+    """
+
+    def __init__(self, dataset):
+        super().__init__(dataset)
+        if hasattr(dataset, "rows"):
+            self.rows = dataset.rows  # `load_images` made it
+        self._images, self._labels, self.batch_size = [], Counter(), 0
 
     def begin(self, passes: int) -> None:
         """Begin passes until there were so many: a dataset that shuffles gets to where it would be."""
@@ -59,20 +69,15 @@ class Witnessed:
             yield images, labels
 
 
-class Glance:
-    """A dataset whose pixels are looked at while it is read for the first time: a few of each image."""
+class Glance(_Looked):
+    """A dataset that remembers a few pixels of each image of its first pass, to find out whether another gives others.
+
+    Those of `load_images`, which hold their rows, never do.
+    """
 
     def __init__(self, dataset):
-        self._dataset, self._seen, self._fixed = dataset, None, hasattr(dataset, "rows")  # ours never change
-
-    def __iter__(self) -> Iterator:
-        if self._fixed or self._seen is not None:
-            return iter(self._dataset)
-        self._seen = set()
-        return self._look()
-
-    def cardinality(self):
-        return self._dataset.cardinality()
+        super().__init__(dataset)
+        self._seen, self._fixed = set(), hasattr(dataset, "rows")
 
     def finds_other_pixels(self) -> bool:
         """Begin the dataset again: whether one of the first images was not in the first pass."""
@@ -83,7 +88,8 @@ class Glance:
 
     def _look(self) -> Iterator:
         for images, labels in self._dataset:
-            self._seen.update(map(_few_pixels, np.asarray(images)))
+            if not self._fixed:
+                self._seen.update(map(_few_pixels, np.asarray(images)))
             yield images, labels
 
 

@@ -256,9 +256,15 @@ def test_an_older_run_that_cannot_be_moved_away_stays_whole(tmp_path, monkeypatc
     assert not list(tmp_path.glob(".*"))
 
 
-def test_a_model_that_cannot_be_written_there_is_written_elsewhere(tmp_path, monkeypatch):
-    monkeypatch.setattr(run_folder.tempfile, "tempdir", str(tmp_path / "temporary"))
+@pytest.fixture
+def elsewhere(tmp_path, monkeypatch):
+    """The folder for temporary files, where a model goes that cannot be written in its place."""
     (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr(run_folder.tempfile, "tempdir", str(tmp_path / "temporary"))
+    return tmp_path / "temporary"
+
+
+def test_a_model_that_cannot_be_written_there_is_written_elsewhere(tmp_path, elsewhere):
     with (
         pytest.raises(OSError, match=r"could not be written .*The model is in '.*temporary"),
         RunFolder(tmp_path / "run", False, {}) as folder,
@@ -266,7 +272,7 @@ def test_a_model_that_cannot_be_written_there_is_written_elsewhere(tmp_path, mon
         (folder.work / MARKER).unlink()
         folder.work.rmdir()  # somebody tidied up
         folder.write_model(lambda path: path.write_text("new"))
-    assert [file.read_text() for file in (tmp_path / "temporary").rglob(MODEL)] == ["new"]
+    assert [file.read_text() for file in elsewhere.rglob(MODEL)] == ["new"]
 
 
 def test_what_somebody_put_into_the_claim_of_a_dead_run_is_theirs(tmp_path):
@@ -336,8 +342,7 @@ def test_a_disk_as_place_is_refused_at_the_start(small_disk):
         write_run(small_disk, overwrite=True)
 
 
-def test_a_disk_that_can_only_be_read_by_then_costs_no_model(small_disk, tmp_path, monkeypatch):
-    monkeypatch.setattr(run_folder.tempfile, "tempdir", str(tmp_path))
+def test_a_disk_that_can_only_be_read_by_then_costs_no_model(small_disk, elsewhere):
     with (
         pytest.raises(OSError, match=r"Read-only.*The model is in"),
         RunFolder(small_disk / "run", False, {}) as folder,
@@ -345,21 +350,19 @@ def test_a_disk_that_can_only_be_read_by_then_costs_no_model(small_disk, tmp_pat
         folder.hold_room(1000)
         make_read_only(small_disk)
         folder.write_model(lambda path: path.write_text("new"))
-    (kept,) = tmp_path.glob("kerastl-run-*/model.keras")
+    (kept,) = elsewhere.glob("kerastl-run-*/model.keras")
     assert kept.read_text() == "new"
 
 
-def test_a_run_on_a_disk_that_can_only_be_read_by_then_is_copied(small_disk, tmp_path, monkeypatch):
-    monkeypatch.setattr(run_folder.tempfile, "tempdir", str(tmp_path))
+def test_a_run_on_a_disk_that_can_only_be_read_by_then_is_copied(small_disk, elsewhere):
     with pytest.raises(OSError, match=r"Read-only.*The run is in"), RunFolder(small_disk / "run", False, {}) as folder:
         folder.write_model(lambda path: path.write_text("new"))
         make_read_only(small_disk)
-    (kept,) = tmp_path.glob("kerastl-run-*/model.keras")
+    (kept,) = elsewhere.glob("kerastl-run-*/model.keras")
     assert kept.read_text() == "new"
 
 
-def test_a_disk_that_became_full_costs_no_model(small_disk, tmp_path, monkeypatch):
-    monkeypatch.setattr(run_folder.tempfile, "tempdir", str(tmp_path))
+def test_a_disk_that_became_full_costs_no_model(small_disk, elsewhere):
     with (
         pytest.raises(OSError, match=r"No space left .*The model is in"),
         RunFolder(small_disk / "run", False, {}) as folder,
@@ -367,7 +370,7 @@ def test_a_disk_that_became_full_costs_no_model(small_disk, tmp_path, monkeypatc
         folder.hold_room(100_000)
         (small_disk / "other").write_bytes(b"x" * 800_000)
         folder.write_model(lambda path: path.write_bytes(b"m" * 500_000))
-    (kept,) = tmp_path.glob("kerastl-run-*/model.keras")
+    (kept,) = elsewhere.glob("kerastl-run-*/model.keras")
     assert kept.stat().st_size == 500_000
     assert [file.name for file in small_disk.iterdir()] == ["other"]
 

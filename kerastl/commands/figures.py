@@ -1,10 +1,11 @@
 """Figures that a command writes: whether there is a place for one, before the work, and the file itself."""
 
-import os
 import tempfile
 from pathlib import Path
 
 import matplotlib.pyplot as plt
+
+from kerastl.files import written_whole
 
 
 def check_new_figure(path: Path, advice: str = "Choose another name, or move it away.") -> None:
@@ -33,10 +34,8 @@ def check_folder(folder: Path) -> None:
 
 def save_figure(figure, path: Path) -> None:
     """Write a figure in the format of its ending, and close it. It appears under its name when it is complete."""
-    unfinished = path.with_name(f".unfinished-{os.getpid()}{path.suffix}")
     try:
-        figure.savefig(unfinished, dpi=120)
-        unfinished.replace(path)
+        with written_whole(path) as unfinished:
+            figure.savefig(unfinished, dpi=120)
     finally:
-        unfinished.unlink(missing_ok=True)
         plt.close(figure)
