@@ -19,8 +19,8 @@ import numpy as np
 
 import kerastl as tl
 from common import make_parser, write_results
-from kerastl.features import run_frozen
-from kerastl.frontier import single, split_model
+from kerastl.engine.batches import run_frozen
+from kerastl.engine.split import single, split_model
 
 EPOCHS, LAYERS = 10, 30
 VIEWS = inspect.signature(tl.fine_tune).parameters["views"].default

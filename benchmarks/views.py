@@ -25,8 +25,8 @@ import numpy as np
 import kerastl as tl
 from common import make_parser, read_results, write_results
 from kerastl.data import make_dataset, set_aside
-from kerastl.features import Kept, Source, run_frozen
-from kerastl.frontier import single, split_model
+from kerastl.engine.batches import Kept, Source, run_frozen
+from kerastl.engine.split import single, split_model
 from kerastl.sources import read_folder
 
 VIEWS = (0, 1, 2, 4, 8, "fresh")
@@ -84,7 +84,7 @@ class Passes:
             Source(epoch, -(-len(train) // BATCH), len(train)),
             Source(lambda: kept([0], validation).draw_epoch(shuffle=False), 1, len(validation)),
         ]
-        return mock.patch("kerastl.engine.make_source", side_effect=sources)
+        return mock.patch("kerastl.engine.train.make_source", side_effect=sources)
 
     def accuracy(self, model, tensors, photos) -> float:
         inputs = single([array[0, photos] for array in tensors])

@@ -16,7 +16,7 @@ MEMORY_VARIABLE = "KERASTL_MEMORY_MB"
 FREE_SHARE = 0.5  # of the free memory, where no budget is set
 DISK_SHARE = 0.9  # of what is free in the temporary folder: others write there, too
 ZEROS = 1 << 24  # bytes written at once, where a file cannot be made longer otherwise
-SHARE_FOR_RECALL = 0.25  # of the budget: for what the next phase can use again (`kerastl.recall`)
+SHARE_FOR_RECALL = 0.25  # of the budget: for what the next phase can use again (`kerastl.engine.frozen`)
 
 
 class Room(NamedTuple):

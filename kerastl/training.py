@@ -8,8 +8,8 @@ from collections.abc import Sequence
 
 import keras
 
-from kerastl.engine import check_data, train
-from kerastl.features import FRESH
+from kerastl.engine.batches import FRESH
+from kerastl.engine.train import check_data, train
 from kerastl.freezing import unfreeze_all
 from kerastl.graph import find_base_model, is_batch_norm, leaf_layers
 

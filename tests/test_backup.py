@@ -17,7 +17,7 @@ import pytest
 from keras.src.backend.common import global_state
 
 import kerastl as tl
-from kerastl.backup import Backup
+from kerastl.engine.backup import Backup
 
 
 @pytest.fixture(autouse=True)

@@ -143,7 +143,7 @@ def test_inspect_holds_for_a_model_without_a_summary_and_steers_no_terminal(toy,
 
 
 def test_ctrl_c_in_phase_2_still_ends_with_a_run_folder(picture_folder, tmp_path, monkeypatch, capsys):
-    from kerastl import engine
+    from kerastl.engine import train as engine
 
     begin_epoch, calls = engine.After.on_epoch_begin, []
 
@@ -215,7 +215,7 @@ def test_a_report_that_fails_costs_no_model(capsys, picture_folder, tmp_path, mo
 PRESS = """
 import os, signal, sys
 import keras
-from kerastl import engine
+from kerastl.engine import train as engine
 from kerastl.__main__ import main
 
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -251,7 +251,7 @@ def test_ctrl_c_pressed_twice_keeps_the_best_weights_so_far(picture_folder, tmp_
 
 
 def test_ctrl_c_in_the_first_epoch_of_both_phases_still_ends_with_a_run_folder(picture_folder, tmp_path, monkeypatch):
-    from kerastl import engine
+    from kerastl.engine import train as engine
 
     def press(*_, **__):
         raise KeyboardInterrupt

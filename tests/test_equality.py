@@ -6,7 +6,7 @@ import pytest
 
 import kerastl as tl
 from kerastl.data import make_dataset
-from kerastl.frontier import split_model
+from kerastl.engine.split import split_model
 from kerastl.graph import find_base_model, is_batch_norm, leaf_layers
 
 BASES = {  # name: (anatomy, smallest legal image, precision)

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 import kerastl as tl
-from kerastl.features import make_source, predict_padded, run_batch, run_frozen, stream_source
-from kerastl.frontier import split_model
+from kerastl.engine.batches import make_source, run_frozen, stream_source
+from kerastl.engine.frozen import predict_padded, run_batch
+from kerastl.engine.split import split_model
 from kerastl.graph import find_base_model
 
 

@@ -104,14 +104,14 @@ def test_kerass_own_backup_is_refused(toy, data, tmp_path):
 
 
 def test_ctrl_c_while_images_are_read_ends_the_phase(toy, data, monkeypatch, capsys, differing):
-    from kerastl import features
+    from kerastl.engine import batches
 
     def press(*_, **__):
         raise KeyboardInterrupt
 
     before = tl.snapshot(toy)
     with monkeypatch.context() as patched:
-        patched.setattr(features, "run_batch", press)
+        patched.setattr(batches, "run_batch", press)
         history = tl.train_head(toy, data, epochs=2)
     assert (history.epoch, history.history) == ([], {})
     assert "phase 1 was stopped while its images were read" in capsys.readouterr().out
@@ -120,7 +120,7 @@ def test_ctrl_c_while_images_are_read_ends_the_phase(toy, data, monkeypatch, cap
 
 
 def test_ctrl_c_while_the_test_images_are_read_for_a_backup_ends_the_phase(toy, data, monkeypatch, capsys, tmp_path):
-    from kerastl.witness import Witnessed
+    from kerastl.engine.witness import Witnessed
 
     def press(*_):
         raise KeyboardInterrupt

@@ -10,7 +10,7 @@ import kerastl
 import kerastl as tl
 from kerastl.__main__ import main
 from kerastl.data import make_dataset
-from kerastl.witness import Witnessed
+from kerastl.engine.witness import Witnessed
 
 PARTS = {"training": 20, "validation": 9, "test": 9}
 RUN = {

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 import kerastl as tl
-from kerastl import features, recall
-from kerastl.features import run_batch, run_frozen
-from kerastl.frontier import split_model
+from kerastl.engine import frozen, recall
+from kerastl.engine.batches import run_frozen
+from kerastl.engine.frozen import run_batch
+from kerastl.engine.split import split_model
 from kerastl.graph import find_base_model
 from kerastl.storage import MEMORY_VARIABLE
 
@@ -17,13 +18,13 @@ from kerastl.storage import MEMORY_VARIABLE
 @pytest.fixture
 def ran(monkeypatch):
     """A list that grows by (name of the model, images) whenever a frozen part runs over a batch."""
-    calls, original = [], features.predict_padded
+    calls, original = [], frozen.predict_padded
 
     def spy(model, inputs, batch_size):
         calls.append((model.name, len(keras.tree.flatten(inputs)[0])))
         return original(model, inputs, batch_size)
 
-    monkeypatch.setattr(features, "predict_padded", spy)
+    monkeypatch.setattr(frozen, "predict_padded", spy)
     return calls
 
 

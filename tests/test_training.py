@@ -89,12 +89,12 @@ def test_the_loss_of_an_epoch_is_the_mean_over_its_images(toy, ordered_data):
 
 
 def test_the_frozen_part_runs_once_for_each_image(toy, data, monkeypatch):
-    from kerastl import features
+    from kerastl.engine import batches
 
     seen = []
-    run_batch = features.run_batch
+    run_batch = batches.run_batch
     monkeypatch.setattr(
-        features,
+        batches,
         "run_batch",
         lambda split, images, *a, **k: seen.append(len(images)) or run_batch(split, images, *a, **k),
     )

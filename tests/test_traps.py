@@ -18,9 +18,9 @@ import tensorflow as tf
 import kerastl as tl
 from kerastl.bases import BASES
 from kerastl.data import as_arrays, make_dataset
-from kerastl.features import run_batch
+from kerastl.engine.frozen import run_batch
+from kerastl.engine.split import split_model
 from kerastl.freezing import unfreeze_all
-from kerastl.frontier import split_model
 from kerastl.graph import find_base_model
 
 

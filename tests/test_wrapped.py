@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 import kerastl as tl
-from kerastl.features import run_batch
-from kerastl.frontier import split_model
+from kerastl.engine.frozen import run_batch
+from kerastl.engine.split import split_model
 from kerastl.graph import find_base_model
 
 layers = keras.layers
@@ -103,7 +103,7 @@ def test_an_augmentation_in_a_layer_is_seen(wrapped, data, capsys):
     tl.train_head(wrapped, data, epochs=1, views=2)
     assert "100%" in capsys.readouterr().out
     split = split_model(wrapped)
-    from kerastl.features import make_source
+    from kerastl.engine.batches import make_source
 
     source = make_source(split, data.train, 2, True, 0, "")
     assert np.ptp([float(tensors[0].sum()) for _ in range(6) for tensors, _ in source.epoch()]) > 0

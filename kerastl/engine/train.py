@@ -10,18 +10,18 @@ from numbers import Real
 
 import keras
 
-from kerastl.backup import Backup, Best
 from kerastl.checks import check_size, is_whole
 from kerastl.data import ImageData, check_image_data
-from kerastl.features import FRESH, make_source
-from kerastl.fitting import After, Batches, Before, NotFiniteError, looks_at_batches, rate_of
-from kerastl.frontier import split_model
+from kerastl.engine.backup import Backup, Best
+from kerastl.engine.batches import FRESH, make_source
+from kerastl.engine.callbacks import After, Batches, Before, NotFiniteError, looks_at_batches, rate_of
+from kerastl.engine.identity import describe_run
+from kerastl.engine.split import split_model
+from kerastl.engine.witness import Witnessed
 from kerastl.graph import find_base_model
-from kerastl.identity import describe_run
 from kerastl.interrupts import hold_ctrl_c
 from kerastl.progress import Progress
 from kerastl.quiet import no_retracing_warnings
-from kerastl.witness import Witnessed
 
 STEPS_AT_ONCE = 16  # steps of a head that Keras runs in one call: calling takes longer than such a step
 

@@ -9,8 +9,8 @@ import keras
 from keras.src.backend.common import global_state
 
 import kerastl
-from kerastl.digest import digest, digest_weights
-from kerastl.frontier import Split
+from kerastl.engine.digest import digest, digest_weights
+from kerastl.engine.split import Split
 from kerastl.graph import find_calls, leaf_layers
 
 START = "weights at the start of the phase"

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from kerastl.digest import digest
+from kerastl.engine.digest import digest
 
 
 class _Looked:

@@ -9,8 +9,8 @@ import pytest
 import kerastl as tl
 from kerastl.bases import BASES
 from kerastl.data import make_dataset
-from kerastl.features import run_batch
-from kerastl.frontier import split_model
+from kerastl.engine.frozen import run_batch
+from kerastl.engine.split import split_model
 from kerastl.graph import find_base_model, has_trainable_weights, run_order
 
 ARCHITECTURES = {  # name: (smallest legal image, whether one tensor is enough to go on from a frontier in the middle)

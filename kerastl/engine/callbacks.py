@@ -5,9 +5,9 @@ import math
 import keras
 import numpy as np
 
-from kerastl.backup import Backup, Best
-from kerastl.features import Source
-from kerastl.frontier import single
+from kerastl.engine.backup import Backup, Best
+from kerastl.engine.batches import Source
+from kerastl.engine.split import single
 from kerastl.progress import Progress
 
 

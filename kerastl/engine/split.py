@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import keras
 
+from kerastl.engine.recall import Recall
 from kerastl.graph import (
     acts_differently_in_training,
     find_calls,
@@ -20,7 +21,6 @@ from kerastl.graph import (
     size_in_bytes,
     work,
 )
-from kerastl.recall import Recall
 
 USUAL_LAYERS = 30  # what `unfreeze_top` is usually asked for; phase 2 can go on from phase 1 up to here
 WORK_TO_REPEAT = 0.15  # share of the frozen part's work that may be repeated in each epoch to keep fewer bytes

@@ -12,7 +12,7 @@ from collections.abc import Callable
 import keras
 import numpy as np
 
-from kerastl.digest import digest_weights
+from kerastl.engine.digest import digest_weights
 from kerastl.graph import size_in_bytes
 from kerastl.storage import SHARE_FOR_RECALL, memory_budget
 

@@ -9,10 +9,10 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from kerastl.digest import DIGEST, digest_weights
+from kerastl.engine.digest import DIGEST, digest_weights
+from kerastl.engine.identity import START
+from kerastl.engine.split import Split
 from kerastl.files import written_whole
-from kerastl.frontier import Split
-from kerastl.identity import START
 from kerastl.interrupts import hold_ctrl_c
 
 

@@ -1,0 +1,11 @@
+"""What happens between the images and the trained weights. Open the files in the order in which an image passes.
+
+    split.py      where the model is cut: what training cannot change, and what it can
+    frozen.py     the part below the cut, and what it remembers
+    batches.py    what it gave, kept or computed anew, as batches for the part that learns
+    callbacks.py  what is added to Keras's own `fit`, epoch by epoch
+    train.py      the training itself
+
+Beside them, for a run that may be broken off: `backup.py`, the state on the disk; `identity.py` and `witness.py`, by
+which a run knows that the state is its own; `digest.py`, many numbers in a short text.
+"""
