@@ -16,7 +16,7 @@ MEMORY_VARIABLE = "KERASTL_MEMORY_MB"
 FREE_SHARE = 0.5  # of the free memory, where no budget is set
 DISK_SHARE = 0.9  # of what is free in the temporary folder: others write there, too
 ZEROS = 1 << 24  # bytes written at once, where a file cannot be made longer otherwise
-SHARE_FOR_RECALL = 0.25  # of the budget: for what the next phase can use again (`kerastl.engine.frozen`)
+SHARE_FOR_MEMORIES = 0.25  # of the budget: for what the next phase can use again (`kerastl.engine.frozen`)
 
 
 class Room(NamedTuple):
@@ -51,7 +51,7 @@ def find_room(shapes: list[tuple[int, ...]], least: int, dtype="float32") -> Roo
             f"The memory budget is {size_text(budget)}. Expected at least {size_text(least)}, what one batch needs: "
             f"use smaller batches, or set {MEMORY_VARIABLE} higher."
         )
-    if needed <= (1 - SHARE_FOR_RECALL) * budget:
+    if needed <= (1 - SHARE_FOR_MEMORIES) * budget:
         return Room([np.empty(shape, dtype) for shape in shapes], f"{size_text(needed)} in memory")
     try:
         folder = tempfile.gettempdir()
