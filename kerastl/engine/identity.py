@@ -9,9 +9,10 @@ import keras
 from keras.src.backend.common import global_state
 
 import kerastl
+from kerastl.calls import find_calls
 from kerastl.engine.digest import digest, digest_weights
 from kerastl.engine.split import Split
-from kerastl.graph import find_calls, leaf_layers
+from kerastl.graph import leaf_layers
 
 START = "weights at the start of the phase"
 
