@@ -7,9 +7,9 @@ import keras
 from keras.src.backend.common import global_state
 
 import kerastl
+from kerastl.calls import find_calls
 from kerastl.engine.digest import digest_layers, digest_weights
 from kerastl.engine.split import Split
-from kerastl.graph import find_calls
 
 START = "weights at the start of the phase"
 
