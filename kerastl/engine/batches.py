@@ -8,7 +8,7 @@ from typing import NamedTuple
 import keras
 import numpy as np
 
-from kerastl.checks import check_labels
+from kerastl.checks import check_labels, count_by_walking
 from kerastl.engine.frozen import run_batch
 from kerastl.engine.split import Split
 from kerastl.engine.witness import Glance
@@ -97,9 +97,9 @@ def _usual_size(first_batches) -> int:
 
 
 def count_batches(dataset) -> int:
-    """How many batches a dataset has. Walks over it if it does not know."""
+    """How many batches a dataset has."""
     count = int(dataset.cardinality())
-    return count if count > 0 else sum(1 for _ in dataset)
+    return count if count > 0 else count_by_walking(dataset)
 
 
 def run_frozen(split: Split, dataset, views: int = 0, verbose: int = 1, label: str = "reading images") -> Kept | None:
