@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import keras
 import numpy as np
 
-from kerastl.checks import check_labels
+from kerastl.checks import check_labels, count_by_walking
 from kerastl.devices import count_replicas
 from kerastl.engine.frozen import Frozen
 from kerastl.engine.split import single
@@ -188,6 +188,6 @@ def _usual_size(first_batches) -> int:
 
 
 def count_batches(dataset) -> int:
-    """How many batches a dataset has. Walks over it if it does not know."""
+    """How many batches a dataset has."""
     count = int(dataset.cardinality())
-    return count if count > 0 else sum(1 for _ in dataset)
+    return count if count > 0 else count_by_walking(dataset)
