@@ -12,6 +12,7 @@ from kerastl.graph import (
     is_network,
     run_order,
 )
+from kerastl.private import call_like
 
 _sized = weakref.WeakKeyDictionary()  # base: {shape of an image: the base for it}
 
@@ -119,6 +120,5 @@ def call_again(nodes: list, tensors: dict, closed: keras.Model | None = None, le
             call_again(run_order(inside), tensors, closed, leave_out)
             made = [tensors[id(tensor)] for tensor in inside.outputs]
         else:
-            args, kwargs = node.arguments.fill_in(tensors)
-            made = keras.tree.flatten(node.operation(*args, **kwargs))
+            made = keras.tree.flatten(call_like(node, tensors))
         tensors |= {id(old): new for old, new in zip(node.outputs, made, strict=True)}

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 
 import keras
 
+from kerastl.private import held_layers, nodes_by_depth
+
 
 def check_model(model) -> None:
     """Raise TypeError or ValueError when `model` is no built Keras model from one batch of images to one output."""
@@ -65,7 +67,7 @@ def _makes_features(network: keras.Model) -> bool:
 
 def sublayers(layer: keras.layers.Layer) -> list:
     """The layers that a layer holds: of a model its layers, of a layer that wraps others what it wraps."""
-    return list(layer.layers if isinstance(layer, keras.Model) else layer._layers)
+    return list(layer.layers if isinstance(layer, keras.Model) else held_layers(layer))
 
 
 def leaf_layers(layer: keras.layers.Layer) -> Iterator[keras.layers.Layer]:
@@ -119,7 +121,7 @@ def run_order(model: keras.Model) -> list:
     Each has `.operation`, `.input_tensors` and `.outputs`. The public `operation.output` will not do: of a nested model
     it is the tensor inside, not the one outside. ConvNeXt and MobileNetV3 have operations that are not layers.
     """
-    by_depth = keras.Model(model.inputs, model.outputs)._nodes_by_depth
+    by_depth = nodes_by_depth(keras.Model(model.inputs, model.outputs))
     return [node for depth in sorted(by_depth, reverse=True) for node in by_depth[depth]]
 
 
