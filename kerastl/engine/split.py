@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 import keras
 
-from kerastl.engine.recall import Recall
 from kerastl.graph import (
     acts_differently_in_training,
     find_calls,
@@ -33,19 +32,8 @@ class Split(NamedTuple):
     lower: keras.Model  # scaled images -> the tensors of the frontier; always run as inference
     upper: keras.Model  # the tensors of the frontier -> probabilities; all that training changes is in here
     depth: int  # calls of the base inside `lower`; 0 when they do no work, because all of the base is trained
-    recall: Recall | None  # what `lower` gave for images as they are, earlier; None when it does no work
-    augmented: keras.Model  # raw images -> the tensors of the frontier for an augmented view of each
-
-
-class _Augment(keras.Layer):
-    """The front in training mode, in a model that runs as inference otherwise."""
-
-    def __init__(self, front: keras.Model):
-        super().__init__()
-        self.front = front
-
-    def call(self, images):
-        return self.front(images, training=True)
+    below: keras.Model  # `lower` up to the place that both phases pass: what comes by there is worth remembering
+    above: keras.Model | None  # from there to the frontier; None where the frontier is there
 
 
 def split_model(model: keras.Model) -> Split:
@@ -60,7 +48,7 @@ def split_model(model: keras.Model) -> Split:
         model: any functional or Sequential model that calls one base as a layer and goes on from it in a plain chain.
 
     Returns:
-        `Split(front, lower, upper, depth, recall, augmented)`.
+        `Split(front, lower, upper, depth, below, above)`.
 
     Raises:
         ValueError: what follows the base is not a plain chain; a layer in front of the base has weights to train.
@@ -87,7 +75,6 @@ def split_model(model: keras.Model) -> Split:
         lower = keras.Model(base.inputs[0], frontier, name="lower")
         top = keras.Model(single(frontier), base.outputs[0], name="top")
         upper = _join(frontier, top, keras.Model(features, model.outputs[0], name="head"), "upper")
-    augmented = keras.Model(model.inputs[0], lower(_Augment(front)(model.inputs[0])), name="augmented")
 
     below, above = lower, None
     stop, tensors = _cheapest_place(nodes, _usual_start(base, nodes))
@@ -97,8 +84,7 @@ def split_model(model: keras.Model) -> Split:
         ends = [keras.layers.Identity()(tensor) if id(tensor) in known else tensor for tensor in frontier]
         above = keras.Model(single(tensors), single(ends), name="above")
         above = _join(tensors, above, after, "above") if after else above
-    recall = Recall(model, front, below, above) if depth else None
-    return Split(front, lower, upper, depth, recall, augmented)
+    return Split(front, lower, upper, depth, below, above)
 
 
 def _join(tensors: list, first: keras.Model, second: keras.Model, name: str) -> keras.Model:
