@@ -6,7 +6,7 @@
 
 Weights are random: they do not change what a step costs. Each row is one process: phase 1 and phase 2, two epochs each.
 "photos" are drawn JPEG files in a folder, no two alike, read by `load_images`; elsewhere pixels are random. The memory
-budget of a row is for photos and for what is kept of them; what goes beyond it lies in temporary files. The peak is that
+budget of a row is for photos and what is kept of them; what goes beyond it lies in temporary files. The peak is that
 of resident memory: what was sent to a file does not count. CPU seconds are of all cores together, in both phases: those
 are to be compared where other programs run beside.
 """
