@@ -2,7 +2,6 @@
 
 import json
 import warnings
-from numbers import Real
 
 import keras
 
@@ -31,14 +30,14 @@ def make_optimizer(learning_rate, steps: int, callbacks) -> keras.optimizers.Opt
     """Adam, unless an optimizer was given. A rate that is a number falls to 0 within `steps`."""
     if isinstance(learning_rate, keras.optimizers.Optimizer):
         return learning_rate
-    if isinstance(learning_rate, Real) and _falls_by_itself(callbacks):
+    if isinstance(learning_rate, float) and _falls_by_itself(callbacks):
         learning_rate = keras.optimizers.schedules.CosineDecay(learning_rate, steps)
     return keras.optimizers.Adam(learning_rate)
 
 
 def describe_rate(learning_rate, callbacks) -> str:
     """The rate, schedule or optimizer as a text, which tells whether two are alike."""
-    if isinstance(learning_rate, Real):
+    if isinstance(learning_rate, float):
         return f"{learning_rate:g}" + ("" if _falls_by_itself(callbacks) else ", set by a callback")
     return json.dumps(keras.saving.serialize_keras_object(learning_rate), sort_keys=True, default=str)
 
@@ -50,7 +49,7 @@ def _falls_by_itself(callbacks) -> bool:
 
 def compile_whole(model, learning_rate, optimizer, loss) -> None:
     """Leave the model so that Keras's own `fit` can go on with it: a rate that fell to 0 would teach it nothing."""
-    fresh = keras.optimizers.Adam(learning_rate) if isinstance(learning_rate, Real) else optimizer
+    fresh = keras.optimizers.Adam(learning_rate) if isinstance(learning_rate, float) else optimizer
     model.compile(fresh, loss, metrics=["accuracy"])
 
 

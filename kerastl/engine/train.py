@@ -3,6 +3,8 @@
 The upper part shares its layers with the model, so training the upper part is training the model.
 """
 
+from numbers import Real
+
 import keras
 
 from kerastl.devices import count_replicas, scope_of
@@ -32,6 +34,8 @@ def train(model, *arguments) -> keras.callbacks.History:
 def _train(model, data, phase, epochs, learning_rate, views, class_weight, callbacks, backup_dir, verbose):
     callbacks = [callbacks] if isinstance(callbacks, keras.callbacks.Callback) else list(callbacks or ())
     check_arguments(epochs, learning_rate, views, callbacks, backup_dir)
+    if isinstance(learning_rate, Real):
+        learning_rate = float(learning_rate)  # Keras takes no other number
     check_data(model, data)
     loss, split = loss_for(model), split_model(model)
     frozen, upper = Frozen(model, split), split.upper
