@@ -166,13 +166,3 @@ def test_a_sequential_model_around_a_base_can_be_split(make_toy, arrays):
     images = arrays["test"][0].astype("float32")
     assert split.lower.output_shape == (None, 16)
     np.testing.assert_allclose(split.upper(split.lower(split.front(images))), model(images), atol=1e-6)
-
-
-def test_a_model_with_two_ways_around_the_base_is_an_error(make_toy):
-    base = find_base_model(make_toy())
-    image = keras.Input((32, 32, 3))
-    pooled = keras.layers.GlobalAveragePooling2D()
-    both = keras.layers.Concatenate()([pooled(base(image)), keras.layers.GlobalMaxPooling2D()(image)])
-    model = keras.Model(image, keras.layers.Dense(3, activation="softmax")(both), name="two_ways")
-    with pytest.raises(ValueError, match="Expected a plain chain of layers from the base 'toy' to the end"):
-        split_model(model)

@@ -4,12 +4,12 @@ import importlib
 import math
 
 import keras
-from keras.src.backend.common import global_state
 
 import kerastl
+from kerastl import private
+from kerastl.calls import find_calls
 from kerastl.engine.digest import digest_layers, digest_weights
 from kerastl.engine.split import Split
-from kerastl.graph import find_calls
 
 START = "weights at the start of the phase"
 
@@ -18,7 +18,7 @@ def describe_run(model: keras.Model, split: Split, data, phase: str, **arguments
     """The model, the arguments, the seed and the versions, as texts by name. The images are not looked at."""
     calls = find_calls(model)
     head = keras.Model(calls.call.outputs[0], model.outputs[0])
-    seed = global_state.get_global_attribute("global_random_seed")  # what `keras.utils.set_random_seed` was given
+    seed = private.seed()
     trained = split.upper.trainable_weights
     facts = {
         "seed": str(seed),

@@ -6,10 +6,12 @@ The upper part shares its layers with the model, so training the upper part is t
 import json
 import math
 import os
+import warnings
 from numbers import Real
 
 import keras
 
+from kerastl.calls import find_calls, last_activation
 from kerastl.checks import check_size, is_whole
 from kerastl.data import check_image_data
 from kerastl.devices import count_replicas, scope_of
@@ -25,6 +27,10 @@ from kerastl.private import can_train
 from kerastl.progress import Progress
 from kerastl.quiet import no_retracing_warnings
 
+_LOSSES = {
+    "sparse_categorical_crossentropy": keras.losses.SparseCategoricalCrossentropy,
+    "binary_crossentropy": keras.losses.BinaryCrossentropy,
+}
 STEPS_AT_ONCE = 16  # steps of a head that Keras runs in one call: calling takes longer than such a step
 
 
@@ -44,6 +50,7 @@ def _train(model, data, phase, epochs, learning_rate, views, class_weight, callb
     _check_trainable(upper, learning_rate)
     history, best, backup = keras.callbacks.History(), Best(upper), None
     history.epoch, model.history, model.stop_training = [], history, False
+    _warn_of_what_goes(model, loss)
     if backup_dir is not None:
         run = describe_run(
             model,
@@ -170,15 +177,14 @@ def _describe_rate(learning_rate, callbacks) -> str:
 
 
 def _loss_for(model) -> str:
-    activation = getattr(model.layers[-1], "activation", None)
-    name = getattr(activation, "__name__", "no activation")
-    if name == "softmax":
+    name, outputs = last_activation(find_calls(model)), model.output_shape[-1]
+    if name == "softmax" and outputs > 1:
         return "sparse_categorical_crossentropy"
-    if name == "sigmoid" and model.output_shape[-1] == 1:
+    if name == "sigmoid" and outputs == 1:
         return "binary_crossentropy"
     raise ValueError(
-        f"The model ends in {name}, so its outputs are no probabilities. Expected a last layer "
-        "`Dense(num_classes, activation='softmax')`, or `Dense(1, activation='sigmoid')` for two classes."
+        f"The model ends in {name} with {outputs} outputs: these are no probabilities of classes. Expected a last "
+        "layer `Dense(num_classes, activation='softmax')`, or `Dense(1, activation='sigmoid')` for two classes."
     )
 
 
@@ -190,6 +196,33 @@ def _check_trainable(upper: keras.Model, learning_rate) -> None:
             "The optimizer has trained other weights before. Expected a new one for each phase, such as "
             "`learning_rate=keras.optimizers.Adam(1e-4)`."
         )
+
+
+def _warn_of_what_goes(model: keras.Model, loss: str) -> None:
+    """Tell those who compiled the model with another loss or other metrics: training compiles it anew."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a lambda cannot be stored, says Keras
+        compiled = model.get_compile_config() or {}
+    same = keras.losses.serialize(_LOSSES[loss]())
+    given = [compiled.get("loss")]
+    for part in ("metrics", "weighted_metrics"):
+        metrics = compiled.get(part) or []
+        given += metrics if isinstance(metrics, list) else [metrics]
+    names = [_name_of(setting) for setting in given if setting not in (None, same)]
+    names = [name for name in names if name not in (loss, "accuracy")]
+    if names:
+        warnings.warn(
+            f"The model is compiled with {' and '.join(names)}. That goes: here it is trained with {loss} and measured "
+            "by accuracy. Give an optimizer as `learning_rate`; for another loss or other metrics use Keras's `fit`.",
+            stacklevel=5,
+        )
+
+
+def _name_of(setting) -> str:
+    """The name of a loss or metric in a compiled model's config: a name already, a function, or an object."""
+    if isinstance(setting, str):
+        return setting
+    return setting["config"] if isinstance(setting.get("config"), str) else str(setting.get("class_name"))
 
 
 def check_epochs(epochs) -> None:
