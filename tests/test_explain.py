@@ -192,13 +192,6 @@ def test_a_picture_of_another_size_is_an_error(trained):
         tl.grad_cam(trained, np.zeros((32, 32, 3), np.uint8))
 
 
-def test_another_backend_is_an_error(toy, arrays, monkeypatch):
-    toy.get_layer("classifier").bias.assign([0.1, 0.2, 0.3])
-    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
-    with pytest.raises(RuntimeError, match=r"Grad-CAM needs Keras on TensorFlow\. Received the backend 'jax'"):
-        heat_maps(toy, arrays["test"][0][:1], [0])
-
-
 def test_a_model_that_does_not_end_in_a_dense_layer_is_an_error(toy, arrays):
     outputs = keras.layers.Activation("linear")(toy.outputs[0])
     with pytest.raises(ValueError, match=r"ends in Activation\. Expected a Dense layer"):

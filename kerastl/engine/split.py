@@ -47,6 +47,9 @@ class _Augment(keras.Layer):
     def call(self, images):
         return self.front(images, training=True)
 
+    def compute_output_spec(self, images):
+        return self.front.compute_output_spec(images)  # else Keras runs it to find out; on torch that took minutes
+
 
 def split_model(model: keras.Model) -> Split:
     """Cut a model at its frontier.

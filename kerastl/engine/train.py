@@ -23,7 +23,8 @@ from kerastl.interrupts import hold_ctrl_c
 from kerastl.progress import Progress
 from kerastl.quiet import no_retracing_warnings
 
-STEPS_AT_ONCE = 16  # steps of a head that Keras runs in one call: calling takes longer than such a step
+# Steps of a head that Keras runs in one call: calls take longer than such a step. On torch Keras wants them one by one.
+STEPS_AT_ONCE = 1 if keras.backend.backend() == "torch" else 16
 
 
 @no_retracing_warnings()
