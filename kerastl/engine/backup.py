@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 import tempfile
 import warnings
 from pathlib import Path
@@ -197,13 +198,20 @@ class Backup:
         return {digest_weights(weights) for weights in (self._group("best"), last)}
 
     def _chance(self) -> list:
-        """The state of NumPy's generator and of the augmentation's. (Dropout's is among the upper part's variables.)"""
+        """The state of NumPy's generator, of torch's where Keras runs on it, and of the augmentation's.
+
+        Dropout's is among the upper part's variables, but on torch it draws from torch's own.
+        """
         _, keys, *numbers = np.random.get_state()
-        return [keys, np.array(numbers, np.float64), *self._split.front.variables]
+        torchs = sys.modules["torch"].get_rng_state() if keras.backend.backend() == "torch" else []
+        return [keys, np.array(numbers, np.float64), np.array(torchs, np.uint8), *self._split.front.variables]
 
     def _set_chance(self, group: str) -> None:
-        keys, (place, has_gauss, gauss), *variables = self._group(group)
+        keys, (place, has_gauss, gauss), torchs, *variables = self._group(group)
         np.random.set_state(("MT19937", keys, int(place), int(has_gauss), gauss))
+        if len(torchs):
+            torch = sys.modules["torch"]
+            torch.set_rng_state(torch.from_numpy(torchs))
         for variable, array in zip(self._split.front.variables, variables, strict=True):
             variable.assign(array)
 

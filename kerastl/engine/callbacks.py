@@ -1,6 +1,7 @@
 """What the engine adds to Keras's own `fit`: where the batches come from, and what happens around an epoch."""
 
 import math
+from contextlib import ExitStack
 
 import keras
 import numpy as np
@@ -8,6 +9,7 @@ import numpy as np
 from kerastl.engine.backup import Backup, Best
 from kerastl.engine.batches import Source
 from kerastl.engine.split import single
+from kerastl.interrupts import hold_ctrl_c
 from kerastl.progress import Progress
 
 
@@ -44,6 +46,31 @@ class Batches(keras.utils.PyDataset):
     def close(self) -> None:
         """Let go of the source: TensorFlow keeps what reads a Python dataset for ever, and this with it (fact 14)."""
         self.source, self._epoch = None, None
+
+
+class Steps(keras.callbacks.Callback):
+    """Each step is done as a whole: Ctrl-C waits for its end, and then the weights are in their place. Comes first.
+
+    (On JAX they are elsewhere meanwhile. Keras puts them back for callbacks that ask for `self.model`; but that is the
+    whole model here, and what trains is its upper part.)
+    """
+
+    def __init__(self, upper: keras.Model):
+        super().__init__()
+        self._upper, self._held = upper, ExitStack()
+
+    def on_train_batch_begin(self, batch, logs=None):
+        self._held.enter_context(hold_ctrl_c())
+
+    def on_train_batch_end(self, batch, logs=None):
+        if keras.backend.backend() == "jax":
+            self._upper.jax_state_sync()
+        self.close()
+
+    on_test_batch_begin, on_test_batch_end = on_train_batch_begin, on_train_batch_end
+
+    def close(self) -> None:
+        self._held.close()
 
 
 class Before(keras.callbacks.Callback):

@@ -14,7 +14,7 @@ from kerastl.checks import check_size, is_whole
 from kerastl.data import ImageData, check_image_data
 from kerastl.engine.backup import Backup, Best
 from kerastl.engine.batches import FRESH, make_source
-from kerastl.engine.callbacks import After, Batches, Before, NotFiniteError, looks_at_batches, rate_of
+from kerastl.engine.callbacks import After, Batches, Before, NotFiniteError, Steps, looks_at_batches, rate_of
 from kerastl.engine.identity import describe_run
 from kerastl.engine.split import split_model
 from kerastl.engine.witness import Witnessed
@@ -86,10 +86,14 @@ def train(model, data, phase, epochs, learning_rate, views, class_weight, callba
     split.upper.history = history
     batches, stopped = (Batches(training, split.upper), Batches(validation, split.upper)), False
     with Progress(phase, verbose) as progress:
-        before = Before(split.upper.optimizer, *batches)
+        steps, before = Steps(split.upper), Before(split.upper.optimizer, *batches)
         after = After(split.upper, training, progress, history, best, backup, data.train)
         hooks = keras.callbacks.CallbackList(
-            [before, *callbacks, history, after], model=model, epochs=epochs, verbose=verbose, steps=training.steps
+            [steps, before, *callbacks, history, after],
+            model=model,
+            epochs=epochs,
+            verbose=verbose,
+            steps=training.steps,
         )
         try:
             split.upper.fit(
@@ -113,7 +117,7 @@ def train(model, data, phase, epochs, learning_rate, views, class_weight, callba
         except Exception as error:
             raise next((part.error for part in batches if part.error), error) from None
         finally:
-            for part in batches:
+            for part in (*batches, steps):
                 part.close()
     with hold_ctrl_c():  # impatient people press twice
         if stopped:
