@@ -20,6 +20,7 @@ import numpy as np
 import kerastl as tl
 from common import make_parser, write_results
 from kerastl.engine.batches import run_frozen
+from kerastl.engine.frozen import Frozen
 from kerastl.engine.split import single, split_model
 
 EPOCHS, LAYERS = 10, 30
@@ -40,20 +41,30 @@ def steps_only(model, kept, validation) -> float:
     upper.compile(keras.optimizers.Adam(1e-4), loss="sparse_categorical_crossentropy", metrics=["accuracy"])
     start = time.perf_counter()
     for _ in range(EPOCHS):
-        for tensors, labels in kept.draw_epoch(shuffle=True):
+        for tensors, labels in kept.epoch():
             upper.train_on_batch(single(tensors), labels)
-        for tensors, labels in validation.draw_epoch(shuffle=False):
+        for tensors, labels in validation.epoch():
             upper.test_on_batch(single(tensors), labels)
     return time.perf_counter() - start
+
+
+def frozen_part(model) -> Frozen:
+    return Frozen(model, split_model(model))
 
 
 def floor(args, data, views: int) -> float:
     """Seconds of the passes that no training can do without, and of its steps."""
     head, tuned = build(args, data, False), build(args, data, True)
-    pooled = [run_frozen(split_model(head), part, verbose=0) for part in (data.train, data.validation)]
-    split = split_model(tuned)
+    pooled = [
+        run_frozen(frozen_part(head), part, shuffle=part is data.train, verbose=0)
+        for part in (data.train, data.validation)
+    ]
+    frozen = frozen_part(tuned)
     start = time.perf_counter()
-    kept = [run_frozen(split, data.train, views, 0), run_frozen(split, data.validation, 0, 0)]
+    kept = [
+        run_frozen(frozen, data.train, views, shuffle=True, verbose=0),
+        run_frozen(frozen, data.validation, verbose=0),
+    ]
     seconds = time.perf_counter() - start
     return seconds + steps_only(head, *pooled) + steps_only(tuned, *kept)
 

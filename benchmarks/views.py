@@ -38,9 +38,9 @@ class Passes:
     """What the frozen part gives for each photo: row 0 for the photo as it is, then an augmented row for each epoch."""
 
     def __init__(self, args):
-        parts, class_names = read_folder(Path(args.source), (args.image_size,) * 2)
-        images, self.labels = parts["train"]
-        photos = make_dataset(images, self.labels, BATCH)
+        images, labels, rows, class_names = read_folder(Path(args.source), (args.image_size,) * 2)
+        self.labels = labels[rows["train"]]
+        photos = make_dataset(images, labels, BATCH, rows=rows["train"])
         self.data = tl.ImageData(
             *(photos.take(1),) * 3, class_names
         )  # of the right shape; `feed` gives the real batches
@@ -55,17 +55,16 @@ class Passes:
         middle = time.perf_counter()
         self.top = run_frozen(split, photos, EPOCHS).tensors  # the photos as they are: remembered from the first pass
         end = time.perf_counter()
-        self.seconds = {"plain": (middle - start) / len(images), "augmented": (end - middle) / len(images) / EPOCHS}
+        count = len(self.labels)
+        self.seconds = {"plain": (middle - start) / count, "augmented": (end - middle) / count / EPOCHS}
         _, top, _ = split.upper.layers
         rows = [single([array[row] for array in self.top]) for row in range(1 + EPOCHS)]
         self.pooled = [np.stack([top.predict(row, verbose=0).mean((1, 2)) for row in rows])]
 
     def split(self, seed: int) -> list[np.ndarray]:
         """The numbers of the photos for training, validation and test, as `load_images` would split them."""
-        (rest, labels), (test, _) = set_aside(
-            np.arange(len(self.labels)), self.labels, 0.2, seed, self.data.class_names
-        )
-        (train, _), (validation, _) = set_aside(rest, labels, 0.1, seed, self.data.class_names)
+        rest, test = set_aside(np.arange(len(self.labels)), self.labels, 0.2, seed, self.data.class_names)
+        train, validation = set_aside(rest, self.labels, 0.1, seed, self.data.class_names)
         return [train, validation, test]
 
     def feed(self, tensors, train, validation, views):

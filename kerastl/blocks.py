@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 import keras
 
-from kerastl.graph import find_calls, is_batch_norm, leaf_layers, live_tensors, own_weights, run_order
+from kerastl.calls import find_calls
+from kerastl.graph import is_batch_norm, leaf_layers, live_tensors, own_weights, run_order
 
 
 class Block(NamedTuple):

@@ -9,7 +9,7 @@ import numpy as np
 
 from kerastl.checks import check_labels
 from kerastl.features import predict_all
-from kerastl.graph import check_built
+from kerastl.graph import check_model
 from kerastl.quiet import no_retracing_warnings
 
 BINS = 10  # of equal width, in which calibration is measured
@@ -144,7 +144,7 @@ def evaluate(model: keras.Model, dataset) -> Evaluation:
         ValueError: the dataset is empty or has images of one class only, or of another size, its pixels are scaled
             already, or it has labels that the model does not know; the model is not built.
     """
-    check_built(model)
+    check_model(model)
     probabilities, labels = predict_all(model, dataset)
     probabilities = both_classes(probabilities)
     check_labels(labels, probabilities.shape[1])

@@ -7,7 +7,8 @@ import keras
 import numpy as np
 
 from kerastl.bases import suggest
-from kerastl.graph import Calls, find_calls, live_tensors, run_order
+from kerastl.calls import Calls, find_calls, last_activation
+from kerastl.graph import between, live_tensors, run_order
 from kerastl.prediction import open_model, probabilities_of, read_pixels
 
 FEWEST_PLACES = 6  # on a side of the map: at 224 pixels the last maps have seven, at 96 only three
@@ -71,16 +72,16 @@ def heat_maps(model: keras.Model, images: np.ndarray, classes: Sequence[int]) ->
         (images, height, width) float32, 0 to 1; 0 everywhere in a picture in which nothing speaks for the class.
     """
     calls = find_calls(model)
-    layer = _classifier(model)
+    layer, pooled = _classifier(model, calls)
     maps = _last_maps(calls)
     below = keras.Model(calls.base.inputs[0], maps)
     above = keras.Model(maps, calls.base.outputs[0]) if maps is not calls.base.outputs[0] else None
-    head = keras.Model(calls.call.outputs[0], layer.input)
+    head = between(calls.call.outputs, [pooled], "head")
     front = keras.Model(model.inputs[0], calls.call.input_tensors[0])
 
     def score(values):
-        pooled = head(above(values, training=False) if above else values, training=False)
-        scores = _scores(layer, pooled)
+        vectors = head(above(values, training=False) if above else values, training=False)
+        scores = _scores(layer, vectors)
         return keras.ops.sum(scores * keras.ops.one_hot(classes, scores.shape[1]))
 
     def evidence(pictures) -> np.ndarray:
@@ -117,8 +118,12 @@ def gradient(function: Callable, tensor):
     return tape.gradient(number, tensor)
 
 
-def _classifier(model: keras.Model) -> keras.layers.Dense:
-    layer = model.layers[-1]
+def _classifier(model: keras.Model, calls: Calls) -> tuple:
+    """The Dense layer that gives the logits, and the tensor that it reads."""
+    before, node = [calls.call, calls.call, *calls.after][-2:]
+    if last_activation(calls) in ("softmax", "sigmoid") and not isinstance(node.operation, keras.layers.Dense):
+        node = before
+    layer = node.operation
     if not isinstance(layer, keras.layers.Dense):
         raise ValueError(
             f"{model.name!r} ends in {type(layer).__name__}. Expected a Dense layer with one unit a class."
@@ -128,7 +133,7 @@ def _classifier(model: keras.Model) -> keras.layers.Dense:
             f"The classifier of {model.name!r} has not been trained: a heat map would show chance. Train it first, "
             "with `train_head`."
         )
-    return layer
+    return layer, node.input_tensors[0]
 
 
 def _scores(layer: keras.layers.Dense, inputs):
@@ -142,16 +147,12 @@ def _scores(layer: keras.layers.Dense, inputs):
 def _last_maps(calls: Calls):
     """The tensor in the base whose places are explained."""
     nodes = run_order(calls.base)
-    last = calls.base.outputs[0]
-    if last.shape[1] >= FEWEST_PLACES:
-        return last
     alone = [
         live[0] for node, live in zip(nodes, live_tensors(nodes), strict=True) if len(live) == 1 and not _pads(node)
     ]
-    enough = [
-        tensor for tensor in alone if len(tensor.shape) == 4 and FEWEST_PLACES <= tensor.shape[1] < 4 * FEWEST_PLACES
-    ]
-    return enough[-1] if enough else last
+    maps = [tensor for tensor in alone if len(tensor.shape) == 4]  # the base may pool at its end
+    enough = [tensor for tensor in maps if FEWEST_PLACES <= tensor.shape[1] < 4 * FEWEST_PLACES]
+    return maps[-1] if maps[-1].shape[1] >= FEWEST_PLACES or not enough else enough[-1]
 
 
 def _pads(node) -> bool:

@@ -5,10 +5,10 @@ from typing import NamedTuple
 import keras
 import numpy as np
 
+from kerastl.calls import find_calls, pooled_outputs
 from kerastl.checks import check_batches, check_pixels, check_size
 from kerastl.data import ImageData
 from kerastl.engine.frozen import predict_padded
-from kerastl.graph import find_calls, pooled_output
 from kerastl.quiet import no_retracing_warnings
 
 
@@ -41,8 +41,9 @@ def extract_features(model: keras.Model, dataset) -> Features:
         >>> features = extract_features(model, flowers.train)
         >>> sklearn.linear_model.LogisticRegression(max_iter=1000).fit(*features)
     """
-    values, labels = predict_all(keras.Model(model.inputs[0], pooled_output(find_calls(model))), dataset)
-    return Features(values.reshape(len(values), -1), labels)
+    rows = [keras.layers.Flatten()(tensor) for tensor in pooled_outputs(find_calls(model))]
+    row = keras.layers.Concatenate()(rows) if len(rows) > 1 else rows[0]
+    return Features(*predict_all(keras.Model(model.inputs[0], row), dataset))
 
 
 def predict_all(model: keras.Model, dataset) -> tuple[np.ndarray, np.ndarray]:

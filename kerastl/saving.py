@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 import keras
 
-from kerastl.engine.split import single
 from kerastl.files import written_whole
+from kerastl.graph import single
 from kerastl.untrusted import CLASS_NAMES, CONFIG, METADATA, SUMMARY, WEIGHTS, load_checked, read_json, read_members
 from kerastl.vocabulary import check_config
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import keras
 
-from kerastl.engine.batches import FRESH
+from kerastl.engine.batches import FRESH, count_batches
 from kerastl.engine.train import check_data, train
 from kerastl.freezing import unfreeze_all
 from kerastl.graph import find_base_model, is_batch_norm, leaf_layers
@@ -144,7 +144,7 @@ def train_from_scratch(
     tests/test_traps.py). Arguments and result are those of `train_head`.
     """
     check_data(model, data)
-    steps = epochs * max(int(data.train.cardinality()), 1)
+    steps = epochs * count_batches(data.train)
     momentum = min(0.99, max(0.5, 1 - 10 / steps))  # the statistics look back over about a tenth of the run
     for layer in leaf_layers(unfreeze_all(model)):
         if is_batch_norm(layer):

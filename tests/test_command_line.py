@@ -145,7 +145,7 @@ def test_inspect_holds_for_a_model_without_a_summary_and_steers_no_terminal(toy,
 def test_ctrl_c_in_phase_2_still_ends_with_a_run_folder(picture_folder, tmp_path, monkeypatch, capsys):
     from kerastl.engine import train as engine
 
-    begin_epoch, calls = engine.After.on_epoch_begin, []
+    begin_epoch, calls = engine.Bar.on_epoch_begin, []
 
     def press(*arguments):
         calls.append(arguments)
@@ -153,7 +153,7 @@ def test_ctrl_c_in_phase_2_still_ends_with_a_run_folder(picture_folder, tmp_path
             raise KeyboardInterrupt
         return begin_epoch(*arguments)
 
-    monkeypatch.setattr(engine.After, "on_epoch_begin", press)
+    monkeypatch.setattr(engine.Bar, "on_epoch_begin", press)
     assert main(["train", str(picture_folder), *QUICK, "--out", str(tmp_path / "run")]) == 0
     assert "phase 2 was stopped in epoch 1" in capsys.readouterr().out
     assert (tmp_path / "run" / "model.keras").stat().st_size > 0
@@ -219,7 +219,7 @@ from kerastl.engine import train as engine
 from kerastl.__main__ import main
 
 signal.signal(signal.SIGINT, signal.default_int_handler)
-begin_epoch, calls = engine.After.on_epoch_begin, []
+begin_epoch, calls = engine.Bar.on_epoch_begin, []
 
 def press(*arguments):
     calls.append(arguments)
@@ -231,7 +231,7 @@ def press_again(*_):
     os.kill(os.getpid(), signal.SIGINT)  # while the best weights are put back
     return restore(*_)
 
-engine.After.on_epoch_begin = press
+engine.Bar.on_epoch_begin = press
 restore, engine.Best.restore = engine.Best.restore, press_again
 sys.exit(main(sys.argv[1:]))
 """
@@ -256,7 +256,7 @@ def test_ctrl_c_in_the_first_epoch_of_both_phases_still_ends_with_a_run_folder(p
     def press(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(engine.After, "on_epoch_begin", press)
+    monkeypatch.setattr(engine.Bar, "on_epoch_begin", press)
     assert main(["train", str(picture_folder), *QUICK, "--out", str(tmp_path / "run")]) == 0
     assert {entry.name for entry in (tmp_path / "run").iterdir()} == {*FILES, MARKER} - {"history.png"}
 

@@ -115,8 +115,9 @@ def test_every_way_of_scaling_stays_inside(base, data, settle, arrays, images):
         lambda: [layers.Rescaling(1 / 127.5, -1), layers.RandomZoom(0.5), layers.GaussianNoise(0.5)],
         lambda: [layers.Resizing(40, 40), layers.RandomTranslation(0.4, 0.4), layers.CenterCrop(32, 32)],
         lambda: [keras.Sequential([layers.RandomFlip(), layers.RandomContrast(0.9)]), layers.BatchNormalization()],
+        lambda: [keras.Sequential([layers.RandomFlip(), layers.Rescaling(1 / 255)])],
     ],
-    ids=["in front", "after the scaling", "between changes of size", "as a block"],
+    ids=["in front", "after the scaling", "between changes of size", "as a block", "in a block with the scaling"],
 )
 def test_augmentation_is_found_wherever_it_stands_before_the_base_and_nothing_else_goes(toy, images, before):
     model = by_hand(toy, *before())
@@ -126,8 +127,28 @@ def test_augmentation_is_found_wherever_it_stands_before_the_base_and_nothing_el
     np.testing.assert_allclose(in_use(images), model.predict(images, verbose=0), rtol=1e-4, atol=1e-4)
 
 
+class Both(layers.Layer):
+    """Turns pictures over by chance, and scales them."""
+
+    def __init__(self, **arguments):
+        super().__init__(**arguments)
+        self.flip = layers.RandomFlip()
+
+    def call(self, images, training=None):
+        return self.flip(images, training=training) / 255
+
+
+def test_a_model_that_resizes_images_of_any_size_can_be_exported(toy, images):
+    head = [layers.GlobalAveragePooling2D(), layers.Dense(3, activation="softmax")]
+    front = [keras.Input((None, None, 3)), layers.RandomFlip(), layers.Resizing(32, 32), layers.Rescaling(1 / 255)]
+    model = keras.Sequential([*front, find_base_model(toy), *head])
+    larger = np.repeat(images, 2, axis=2)
+    in_use = tl.without_augmentation(model)
+    np.testing.assert_allclose(in_use(larger), model.predict(larger, verbose=0), atol=1e-4)
+
+
 def test_what_acts_by_chance_and_scales_in_use_is_an_error_with_a_way_out(toy, images):
-    model = by_hand(toy, keras.Sequential([layers.RandomFlip(), layers.Rescaling(1 / 255)], name="both"))
+    model = by_hand(toy, Both(name="both"))
     with pytest.raises(ValueError, match=r"layer 'both' acts by chance .* a layer of its own.*training=False"):
         tl.without_augmentation(model)
     image = keras.Input(model.input_shape[1:])  # the way out that it names

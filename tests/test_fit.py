@@ -104,14 +104,14 @@ def test_kerass_own_backup_is_refused(toy, data, tmp_path):
 
 
 def test_ctrl_c_while_images_are_read_ends_the_phase(toy, data, monkeypatch, capsys, differing):
-    from kerastl.engine import batches
+    from kerastl.engine.frozen import Frozen
 
     def press(*_, **__):
         raise KeyboardInterrupt
 
     before = tl.snapshot(toy)
     with monkeypatch.context() as patched:
-        patched.setattr(batches, "run_batch", press)
+        patched.setattr(Frozen, "run", press)
         history = tl.train_head(toy, data, epochs=2)
     assert (history.epoch, history.history) == ([], {})
     assert "phase 1 was stopped while its images were read" in capsys.readouterr().out
@@ -214,3 +214,34 @@ def test_pixels_that_were_scaled_or_are_no_numbers_are_a_mistake(toy, data, arra
     dataset = make_dataset(change(images).astype("float32"), labels, batch_size=9)
     with pytest.raises(ValueError, match=said):
         tl.train_head(toy, with_training(data, dataset), epochs=1, verbose=0)
+
+
+# ---- what cannot be trained
+
+
+def test_an_optimizer_that_trained_other_weights_is_refused(toy, data):
+    adam = keras.optimizers.Adam(1e-3)
+    tl.train_head(toy, data, epochs=1, learning_rate=adam, verbose=0)
+    tl.train_head(toy, data, epochs=1, learning_rate=adam, verbose=0)  # the same weights: it goes on
+    tl.unfreeze_top(toy, 6)
+    with pytest.raises(ValueError, match=r"has trained other weights before. Expected a new one for each phase"):
+        tl.fine_tune(toy, data, epochs=1, learning_rate=adam, verbose=0)
+
+
+@pytest.mark.parametrize("kept", [False, True])
+def test_a_model_in_which_everything_is_frozen_is_refused(toy, data, tmp_path, kept):
+    toy.get_layer("classifier").trainable = False
+    with pytest.raises(ValueError, match=r"Nothing in the model can be trained"):
+        tl.train_head(toy, data, epochs=1, backup_dir=tmp_path if kept else None, verbose=0)
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_momentum_from_scratch_suits_the_number_of_steps_also_of_a_dataset_that_does_not_know_it(make_toy, data):
+    def momentum(dataset) -> float:
+        model = make_toy()
+        tl.train_from_scratch(model, with_training(data, dataset), epochs=10, views=0, verbose=0)
+        return model.get_layer("toy").get_layer("bn1").momentum
+
+    unknown = data.train.filter(lambda images, labels: True)
+    assert unknown.cardinality() < 0
+    assert momentum(unknown) == momentum(data.train) > 0.6

@@ -89,15 +89,11 @@ def test_the_loss_of_an_epoch_is_the_mean_over_its_images(toy, ordered_data):
 
 
 def test_the_frozen_part_runs_once_for_each_image(toy, data, monkeypatch):
-    from kerastl.engine import batches
+    from kerastl.engine.frozen import Frozen
 
     seen = []
-    run_batch = batches.run_batch
-    monkeypatch.setattr(
-        batches,
-        "run_batch",
-        lambda split, images, *a, **k: seen.append(len(images)) or run_batch(split, images, *a, **k),
-    )
+    run = Frozen.run
+    monkeypatch.setattr(Frozen, "run", lambda self, images, **how: seen.append(len(images)) or run(self, images, **how))
     tl.train_head(toy, data, epochs=5, verbose=0)
     assert sum(seen) == 24 + 9
 

@@ -18,7 +18,7 @@ import tensorflow as tf
 import kerastl as tl
 from kerastl.bases import BASES
 from kerastl.data import as_arrays, make_dataset
-from kerastl.engine.frozen import run_batch
+from kerastl.engine.frozen import Frozen
 from kerastl.engine.split import split_model
 from kerastl.freezing import unfreeze_all
 from kerastl.graph import find_base_model
@@ -196,8 +196,8 @@ def test_fact_10_dropout_inside_a_frozen_base_is_off(data, arrays, settle):
     first, second = (np.asarray(raw_features(images, training=True)) for _ in range(2))
     notice(10, still_so=not np.allclose(first, second, rtol=1e-3))
 
-    split = split_model(model)
-    (first,), (second,) = (run_batch(split, arrays["test"][0], augment=True, batch_size=9) for _ in range(2))
+    frozen = Frozen(model, split_model(model))
+    (first,), (second,) = (frozen.run(arrays["test"][0], augment=True) for _ in range(2))
     assert np.array_equal(first, second)
     inference = np.asarray(find_base_model(model)(images, training=False)).mean(axis=(1, 2))
     size = np.abs(inference).max()

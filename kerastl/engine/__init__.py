@@ -7,5 +7,6 @@
     train.py      the training itself
 
 Beside them, for a run that may be broken off: `backup.py`, the state on the disk; `identity.py` and `witness.py`, by
-which a run knows that the state is its own; `digest.py`, many numbers in a short text.
+which a run knows that the state is its own; `chance.py`, where random numbers come from; `digest.py`, many numbers in a
+short text.
 """

@@ -1,4 +1,4 @@
-"""The engine under the training functions: run the frozen part once, then train what is above it with Keras's `fit`.
+"""The training itself: read the images, train the part above the cut with Keras's `fit`, and leave the model in order.
 
 The upper part shares its layers with the model, so training the upper part is training the model.
 """
@@ -6,34 +6,52 @@ The upper part shares its layers with the model, so training the upper part is t
 import json
 import math
 import os
+import warnings
 from numbers import Real
 
 import keras
 
+from kerastl.calls import find_calls, last_activation
 from kerastl.checks import check_size, is_whole
-from kerastl.data import ImageData, check_image_data
-from kerastl.engine.backup import Backup, Best
-from kerastl.engine.batches import FRESH, make_source
-from kerastl.engine.callbacks import After, Batches, Before, NotFiniteError, Steps, looks_at_batches, rate_of
+from kerastl.data import check_image_data
+from kerastl.devices import count_replicas, scope_of
+from kerastl.engine.backup import Backup
+from kerastl.engine.batches import FRESH, Batches, make_batches
+from kerastl.engine.callbacks import Bar, Best, Epochs, NotFiniteError, Steps, Stop, looks_at_batches, rate_of
+from kerastl.engine.frozen import Frozen
 from kerastl.engine.identity import describe_run
 from kerastl.engine.split import split_model
-from kerastl.engine.witness import Witnessed
 from kerastl.graph import find_base_model
 from kerastl.interrupts import hold_ctrl_c
+from kerastl.private import can_train
 from kerastl.progress import Progress
 from kerastl.quiet import no_retracing_warnings
 
+_LOSSES = {
+    "sparse_categorical_crossentropy": keras.losses.SparseCategoricalCrossentropy,
+    "binary_crossentropy": keras.losses.BinaryCrossentropy,
+}
 # Steps of a head that Keras runs in one call: calls take longer than such a step. On torch Keras wants them one by one.
 STEPS_AT_ONCE = 1 if keras.backend.backend() == "torch" else 16
 
 
 @no_retracing_warnings()
-def train(model, data, phase, epochs, learning_rate, views, class_weight, callbacks, backup_dir, verbose):
+def train(model, *arguments) -> keras.callbacks.History:
     """Train what is trainable in the model. For the arguments, the result and the errors see `kerastl.training`."""
+    with scope_of(model):
+        return _train(model, *arguments)
+
+
+def _train(model, data, phase, epochs, learning_rate, views, class_weight, callbacks, backup_dir, verbose):
     callbacks = [callbacks] if isinstance(callbacks, keras.callbacks.Callback) else list(callbacks or ())
     _check_arguments(epochs, learning_rate, views, callbacks, backup_dir)
     check_data(model, data)
-    loss, split, backup = _loss_for(model), split_model(model), None
+    loss, split = _loss_for(model), split_model(model)
+    frozen, upper = Frozen(model, split), split.upper
+    _check_trainable(upper, learning_rate)
+    history, best, backup = keras.callbacks.History(), Best(upper), None
+    history.epoch, model.history, model.stop_training = [], history, False
+    _warn_of_what_goes(model, loss)
     if backup_dir is not None:
         run = describe_run(
             model,
@@ -45,79 +63,60 @@ def train(model, data, phase, epochs, learning_rate, views, class_weight, callba
             learning_rate=_describe_rate(learning_rate, callbacks),
             class_weight=dict(sorted(class_weight.items())) if class_weight else None,
         )
-        backup = Backup(backup_dir, phase, split, run)
-        data = ImageData(*map(Witnessed, data[:3]), data.class_names)
+        backup = Backup(backup_dir, phase, split, run, history, best)
     finished = backup is not None and backup.finished
-    history, best = keras.callbacks.History(), Best(split.upper)
-    history.epoch, model.history, model.stop_training = [], history, False
     try:
-        if backup:
-            backup.agree(data.test.describe("test"))
-        if not finished:
-            training = make_source(split, data.train, views, True, verbose, "training images")
-            validation = make_source(split, data.validation, 0, False, verbose, "validation images")
-        if backup:
-            backup.agree(data.train.describe("training") | data.validation.describe("validation"))
-            backup.agree({"images in a batch": str(data.train.batch_size)})
-            if not finished:
-                backup.agree({"what the frozen part gives": _place(training) + ", validation " + _place(validation)})
-            if backup.record["epoch"]:
-                data.train.begin(backup.record["passes"])
+        sources = _read_images(frozen, data, views, backup, verbose)
     except KeyboardInterrupt:
         _say(verbose, f"{phase} was stopped while its images were read. The weights are as they were.")
         return history
 
-    optimizer = _make_optimizer(learning_rate, epochs * (1 if finished else training.steps), callbacks)
+    optimizer = _make_optimizer(learning_rate, epochs * (sources[0].steps if sources else 1), callbacks)
     if finished:
-        split.upper.compile(optimizer, loss)
-        backup.restore(history, split.upper.optimizer, best)
-        _compile(model, learning_rate, split.upper.optimizer, loss)
-        _say(
-            verbose,
-            f"{phase} was finished before: taken from {backup.file}. To train anew, delete {backup.all_phases}.",
-        )
+        upper.compile(optimizer, loss)
+        backup.restore()
+        _compile(model, learning_rate, upper.optimizer, loss)
+        anew = f"To train anew, delete {backup.all_phases}."
+        _say(verbose, f"{phase} was finished before: taken from {backup.file}. {anew}")
         return history
-    if backup and backup.record["epoch"]:
-        _say(verbose, f"{phase} goes on after epoch {len(backup.record['epoch'])}, from {backup.file}")
-    tiny = training.kept and not find_base_model(model).trainable_weights
+    if backup and backup.epochs:
+        _say(verbose, f"{phase} goes on after epoch {backup.epochs}, from {backup.file}")
+    tiny = sources[0].kept and not find_base_model(model).trainable_weights and count_replicas(model) == 1
     at_once = STEPS_AT_ONCE if tiny and not any(map(looks_at_batches, callbacks)) else 1
-    split.upper.compile(optimizer, loss, metrics=["accuracy"], steps_per_execution=at_once)  # always (fact 3)
-    model.compile(split.upper.optimizer, loss, metrics=["accuracy"])  # the same one: mixed precision wraps it once
-    split.upper.history = history
-    batches, stopped = (Batches(training, split.upper), Batches(validation, split.upper)), False
+    upper.compile(optimizer, loss, metrics=["accuracy"], steps_per_execution=at_once)  # always (fact 3)
+    model.compile(upper.optimizer, loss, metrics=["accuracy"])  # the same one: mixed precision wraps it once
+    upper.history = history
+    training, validation = (Batches(source, upper) for source in sources)
     with Progress(phase, verbose) as progress:
-        steps, before = Steps(split.upper), Before(split.upper.optimizer, *batches)
-        after = After(split.upper, training, progress, history, best, backup, data.train)
+        before = [steps := Steps(upper), Epochs(upper, training, validation)]
+        after = [history, best, Bar(progress, training)]
+        after += [backup] * (backup is not None) + [Stop(upper)]
         hooks = keras.callbacks.CallbackList(
-            [steps, before, *callbacks, history, after],
-            model=model,
-            epochs=epochs,
-            verbose=verbose,
-            steps=training.steps,
+            [*before, *callbacks, *after], model=model, epochs=epochs, verbose=verbose, steps=training.steps
         )
         try:
-            split.upper.fit(
-                batches[0],
-                validation_data=batches[1],
+            upper.fit(
+                training,
+                validation_data=validation,
                 epochs=epochs,
-                initial_epoch=len(backup.record["epoch"]) if backup else 0,
+                initial_epoch=backup.epochs if backup else 0,
                 class_weight=class_weight,
                 callbacks=hooks,
-                shuffle=False,  # a source shuffles by itself
+                shuffle=False,  # the batches come shuffled
                 verbose=0,
             )
+            stopped = False
         except KeyboardInterrupt:
             stopped = True
         except NotFiniteError:
             raise ValueError(
                 f"The loss is no number any more, in epoch {len(history.epoch) + 1} of {phase}, at the learning rate "
-                f"{rate_of(split.upper.optimizer):.2g}. The weights are {best.restore()}. Train with a lower "
-                "learning_rate."
+                f"{rate_of(upper.optimizer):.2g}. The weights are {best.restore()}. Train with a lower learning_rate."
             ) from None
         except Exception as error:
-            raise next((part.error for part in batches if part.error), error) from None
+            raise training.error or validation.error or error from None
         finally:
-            for part in (*batches, steps):
+            for part in (training, validation, steps):
                 part.close()
     with hold_ctrl_c():  # impatient people press twice
         if stopped:
@@ -127,13 +126,26 @@ def train(model, data, phase, epochs, learning_rate, views, class_weight, callba
             kept = best.restore() if best.epoch else "as they are: no epoch was finished"
             _say(verbose, f"{phase} was stopped in epoch {len(history.epoch) + 1}. The weights are {kept}.")
         elif backup:
-            backup.save(history, split.upper.optimizer, best, data.train.passes, finished=True)
-        _compile(model, learning_rate, split.upper.optimizer, loss)
+            backup.save(finished=True)
+        _compile(model, learning_rate, upper.optimizer, loss)
     return history
 
 
-def _place(source) -> str:
-    return "kept" if source.kept else "computed in every epoch"
+def _read_images(frozen: Frozen, data, views, backup: Backup | None, verbose: int) -> list:
+    """What the frozen part gives for the training images and for those of validation.
+
+    Nothing where the backup says that the phase is over; then the images are only compared with those of the backup.
+    """
+    data = backup.watch(data) if backup else data
+    sources = []
+    if not (backup and backup.finished):
+        sources = [
+            make_batches(frozen, data.train, views, True, verbose, "training images"),
+            make_batches(frozen, data.validation, 0, False, verbose, "validation images"),
+        ]
+    if backup:
+        backup.agree_on_images(*sources)
+    return sources
 
 
 def _compile(model, learning_rate, optimizer, loss) -> None:
@@ -167,16 +179,52 @@ def _describe_rate(learning_rate, callbacks) -> str:
 
 
 def _loss_for(model) -> str:
-    activation = getattr(model.layers[-1], "activation", None)
-    name = getattr(activation, "__name__", "no activation")
-    if name == "softmax":
+    name, outputs = last_activation(find_calls(model)), model.output_shape[-1]
+    if name == "softmax" and outputs > 1:
         return "sparse_categorical_crossentropy"
-    if name == "sigmoid" and model.output_shape[-1] == 1:
+    if name == "sigmoid" and outputs == 1:
         return "binary_crossentropy"
     raise ValueError(
-        f"The model ends in {name}, so its outputs are no probabilities. Expected a last layer "
-        "`Dense(num_classes, activation='softmax')`, or `Dense(1, activation='sigmoid')` for two classes."
+        f"The model ends in {name} with {outputs} outputs: these are no probabilities of classes. Expected a last "
+        "layer `Dense(num_classes, activation='softmax')`, or `Dense(1, activation='sigmoid')` for two classes."
     )
+
+
+def _check_trainable(upper: keras.Model, learning_rate) -> None:
+    if not upper.trainable_weights:
+        raise ValueError("Nothing in the model can be trained: every layer is frozen. Unfreeze the head, at least.")
+    if isinstance(learning_rate, keras.optimizers.Optimizer) and not can_train(learning_rate, upper.trainable_weights):
+        raise ValueError(
+            "The optimizer has trained other weights before. Expected a new one for each phase, such as "
+            "`learning_rate=keras.optimizers.Adam(1e-4)`."
+        )
+
+
+def _warn_of_what_goes(model: keras.Model, loss: str) -> None:
+    """Tell those who compiled the model with another loss or other metrics: training compiles it anew."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a lambda cannot be stored, says Keras
+        compiled = model.get_compile_config() or {}
+    same = keras.losses.serialize(_LOSSES[loss]())
+    given = [compiled.get("loss")]
+    for part in ("metrics", "weighted_metrics"):
+        metrics = compiled.get(part) or []
+        given += metrics if isinstance(metrics, list) else [metrics]
+    names = [_name_of(setting) for setting in given if setting not in (None, same)]
+    names = [name for name in names if name not in (loss, "accuracy")]
+    if names:
+        warnings.warn(
+            f"The model is compiled with {' and '.join(names)}. That goes: here it is trained with {loss} and measured "
+            "by accuracy. Give an optimizer as `learning_rate`; for another loss or other metrics use Keras's `fit`.",
+            stacklevel=5,
+        )
+
+
+def _name_of(setting) -> str:
+    """The name of a loss or metric in a compiled model's config: a name already, a function, or an object."""
+    if isinstance(setting, str):
+        return setting
+    return setting["config"] if isinstance(setting.get("config"), str) else str(setting.get("class_name"))
 
 
 def check_epochs(epochs) -> None:

@@ -3,11 +3,12 @@
 import keras
 import numpy as np
 
+from kerastl.calls import find_calls
 from kerastl.data import find_part, pick_images
 from kerastl.engine.batches import count_batches
 from kerastl.evaluation import Evaluation, check_names
 from kerastl.explain import HeatMap
-from kerastl.graph import acts_differently_in_training, find_calls, leaf_layers
+from kerastl.graph import acts_differently_in_training, leaf_layers
 from kerastl.plots.style import RED, words
 from kerastl.prediction import read_pixels
 
