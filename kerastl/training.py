@@ -8,8 +8,9 @@ from collections.abc import Sequence
 
 import keras
 
+from kerastl.engine.arguments import check_data
 from kerastl.engine.batches import FRESH, count_batches
-from kerastl.engine.train import check_data, train
+from kerastl.engine.train import train
 from kerastl.freezing import unfreeze_all
 from kerastl.graph import find_base_model, is_batch_norm, leaf_layers
 

@@ -245,3 +245,8 @@ def test_the_momentum_from_scratch_suits_the_number_of_steps_also_of_a_dataset_t
     unknown = data.train.filter(lambda images, labels: True)
     assert unknown.cardinality() < 0
     assert momentum(unknown) == momentum(data.train) > 0.6
+
+
+def test_a_rate_that_is_a_number_of_numpy_falls_too(toy, data):
+    rates = tl.train_head(toy, data, epochs=2, learning_rate=np.float32(0.01), verbose=0).history["learning_rate"]
+    assert rates[1] < 0.6 * rates[0]

@@ -18,7 +18,7 @@ from kerastl.commands.figures import save_figure
 from kerastl.commands.printing import printable
 from kerastl.commands.run_folder import RunFolder
 from kerastl.data import ImageData, as_size, load_images
-from kerastl.engine.train import check_epochs
+from kerastl.engine.arguments import check_epochs
 from kerastl.evaluation import Evaluation, evaluate
 from kerastl.freezing import Unfrozen, check_layers, freeze, unfreeze_top
 from kerastl.interrupts import hold_ctrl_c
