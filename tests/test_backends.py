@@ -169,5 +169,21 @@ def test_callbacks_see_and_may_change_the_weights_at_each_step(toy, data):
     assert np.array_equal(seen[3], np.full(3, 7.0))
 
 
+def test_without_augmentation_a_model_gives_what_predict_gives(model, arrays):
+    images = arrays["test"][0].astype("float32")
+    said = keras.ops.convert_to_numpy(tl.without_augmentation(model)(images))
+    np.testing.assert_allclose(said, model.predict(images, verbose=0), atol=1e-5)
+
+
+@pytest.mark.skipif(keras.backend.backend() == "torch", reason="Keras 3.15 cannot, on torch")
+def test_it_is_exported_for_tensorflows_server(model, arrays, tmp_path):
+    import tensorflow as tf
+
+    images = arrays["test"][0].astype("float32")
+    tl.without_augmentation(model).export(tmp_path / "served", verbose=False)
+    server = tf.saved_model.load(str(tmp_path / "served"))
+    np.testing.assert_allclose(server.serve(images), model.predict(images, verbose=0), atol=1e-5)
+
+
 if __name__ == "__main__":
     globals()[sys.argv[1]](*map(Path, sys.argv[2:]))
