@@ -1,6 +1,6 @@
 """Where in a picture the evidence for a class lies: Grad-CAM, through the nested base."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import keras
@@ -43,7 +43,6 @@ def grad_cam(model, image, class_name: str | None = None, *, class_names: Sequen
 
     Raises:
         FileNotFoundError, ValueError: as `predict` does; an unknown class; a head that has not been trained.
-        RuntimeError: Keras runs on another backend than TensorFlow.
 
     Source: Selvaraju et al. (2017), Grad-CAM; multiplied place by place as in Draelos and Carin (2020), HiResCAM. At
         the last layer before average pooling both are the same.
@@ -72,10 +71,6 @@ def heat_maps(model: keras.Model, images: np.ndarray, classes: Sequence[int]) ->
     Returns:
         (images, height, width) float32, 0 to 1; 0 everywhere in a picture in which nothing speaks for the class.
     """
-    if keras.backend.backend() != "tensorflow":
-        raise RuntimeError(f"Grad-CAM needs Keras on TensorFlow. Received the backend {keras.backend.backend()!r}.")
-    import tensorflow as tf
-
     calls = find_calls(model)
     layer, pooled = _classifier(model, calls)
     maps = _last_maps(calls)
@@ -84,13 +79,14 @@ def heat_maps(model: keras.Model, images: np.ndarray, classes: Sequence[int]) ->
     head = between(calls.call.outputs, [pooled], "head")
     front = keras.Model(model.inputs[0], calls.call.input_tensors[0])
 
+    def score(values):
+        vectors = head(above(values, training=False) if above else values, training=False)
+        scores = _scores(layer, vectors)
+        return keras.ops.sum(scores * keras.ops.one_hot(classes, scores.shape[1]))
+
     def evidence(pictures) -> np.ndarray:
-        values = tf.convert_to_tensor(below(front(pictures, training=False), training=False))
-        with tf.GradientTape() as tape:
-            tape.watch(values)
-            vectors = head(above(values, training=False) if above else values, training=False)
-            score = tf.gather(_scores(layer, vectors), list(classes), axis=1, batch_dims=1)
-        return keras.ops.convert_to_numpy(keras.ops.sum(tape.gradient(score, values) * values, axis=-1))
+        values = below(front(pictures, training=False), training=False)
+        return keras.ops.convert_to_numpy(keras.ops.sum(gradient(score, values) * values, axis=-1))
 
     pictures = keras.ops.convert_to_tensor(images, dtype="float32")
     both = evidence(pictures) + evidence(keras.ops.flip(pictures, axis=2))[:, :, ::-1]
@@ -98,6 +94,28 @@ def heat_maps(model: keras.Model, images: np.ndarray, classes: Sequence[int]) ->
     heat = keras.ops.convert_to_numpy(heat)[..., 0]
     highest = heat.max(axis=(1, 2), keepdims=True)
     return np.divide(heat, highest, out=np.zeros_like(heat), where=highest > 0)
+
+
+def gradient(function: Callable, tensor):
+    """How much the number that a function gives would rise with each value of the tensor.
+
+    Keras has no word for gradients, so each backend is asked in its own.
+    """
+    if keras.backend.backend() == "jax":
+        import jax
+
+        return jax.grad(function)(tensor)
+    if keras.backend.backend() == "torch":
+        import torch
+
+        tensor = tensor.detach().requires_grad_()
+        return torch.autograd.grad(function(tensor), tensor)[0]
+    import tensorflow as tf
+
+    with tf.GradientTape() as tape:
+        tape.watch(tensor)
+        number = function(tensor)
+    return tape.gradient(number, tensor)
 
 
 def _classifier(model: keras.Model, calls: Calls) -> tuple:

@@ -45,7 +45,8 @@ def _check_it_is_calm(model: keras.Model) -> None:
     """Raise ValueError when a model still acts by chance, although nobody says that it is in training."""
     shape = [size or 96 for size in model.input_shape[1:]]  # a model may take any size, and resize it first
     image = np.random.default_rng(0).uniform(0, 255, (1, *shape)).astype("float32")
-    if not np.allclose(model(image), model(image, training=False), atol=1e-4):
+    by_itself, in_use = (keras.ops.convert_to_numpy(said) for said in (model(image), model(image, training=False)))
+    if not np.allclose(by_itself, in_use, atol=1e-4):
         raise ValueError(
             f"The base of {model.name!r} holds layers that act by chance, such as augmentation. Put them in front of "
             "the base. Or say that the model is in use: `keras.Model(image, model(image, "
@@ -61,7 +62,7 @@ def _can_go(node) -> bool:
         return False
     shape = [size or 32 for size in node.input_tensors[0].shape[1:]]
     picture = np.linspace(-255, 255, math.prod(shape), dtype="float32").round().reshape(1, *shape)
-    if not np.array_equal(operation(picture, training=False), picture):
+    if not np.array_equal(keras.ops.convert_to_numpy(operation(picture, training=False)), picture):
         raise ValueError(
             f"The layer {operation.name!r} acts by chance in training, and changes the picture in use, too: it "
             "cannot be left out. Put what it does in use, such as the scaling, into a layer of its own. Or keep it, "

@@ -165,6 +165,8 @@ def test_several_kinds_of_bases_have_a_map(name):
 
 
 def _try_base(name: str) -> None:
+    if name.startswith("NASNet") and keras.backend.backend() == "torch":
+        pytest.skip("Keras has no NASNet on torch")
     flowers = tl.load_images("drawn_flowers")
     model = tl.build_model(name, flowers, weights=None)
     model.get_layer("classifier").bias.assign([0.1] * 5)
@@ -190,13 +192,6 @@ def test_an_unknown_class_is_an_error(trained, flowers):
 def test_a_picture_of_another_size_is_an_error(trained):
     with pytest.raises(ValueError, match=r"Received an array of shape \(32, 32, 3\), uint8\. Expected \(96, 96, 3\)"):
         tl.grad_cam(trained, np.zeros((32, 32, 3), np.uint8))
-
-
-def test_another_backend_is_an_error(toy, arrays, monkeypatch):
-    toy.get_layer("classifier").bias.assign([0.1, 0.2, 0.3])
-    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
-    with pytest.raises(RuntimeError, match=r"Grad-CAM needs Keras on TensorFlow\. Received the backend 'jax'"):
-        heat_maps(toy, arrays["test"][0][:1], [0])
 
 
 def test_a_model_that_does_not_end_in_a_dense_layer_is_an_error(toy, arrays):

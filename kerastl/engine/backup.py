@@ -12,6 +12,7 @@ import numpy as np
 from kerastl.data import ImageData
 from kerastl.engine.batches import Kept, Streamed
 from kerastl.engine.callbacks import Best
+from kerastl.engine.chance import get_chance, set_chance
 from kerastl.engine.digest import DIGEST, digest_weights
 from kerastl.engine.identity import START
 from kerastl.engine.split import Split
@@ -50,13 +51,13 @@ class Backup(keras.callbacks.Callback):
         self.file = Path(folder).expanduser() / f"{phase.replace(' ', '_')}.npz"
         self._split, self._history, self._best, self._warned = split, history, best, False
         self.record = {"run": {}, "epoch": [], "finished": False, "stopped": False}
-        self._arrays = self._groups(start=self._chance())
+        self._arrays = self._groups(start=get_chance(split.front))
         self._opened = os.path.lexists(self.file)
         if self._opened:
             self.record, self._arrays = self._read()
         self.agree(run)
         if self._opened:
-            self._set_chance("start")
+            set_chance(split.front, self._group("start"))
         if not self.finished:
             self._try_to_write()
 
@@ -142,7 +143,10 @@ class Backup(keras.callbacks.Callback):
         }
         kept = {name: array for name, array in self._arrays.items() if name.startswith("start/")}
         self._arrays = kept | self._groups(
-            now=self._chance(), upper=upper.variables, optimizer=upper.optimizer.variables, best=best.weights
+            now=get_chance(self._split.front),
+            upper=upper.variables,
+            optimizer=upper.optimizer.variables,
+            best=best.weights,
         )
         self._replace()
 
@@ -180,7 +184,7 @@ class Backup(keras.callbacks.Callback):
                 variable.assign(array)
         if not self.record["finished"] and self.finished:
             best.restore()  # as the stop did
-        self._set_chance("now")
+        set_chance(self._split.front, self._group("now"))
 
     def _read(self, arrays: bool = True) -> tuple[dict, dict]:
         try:
@@ -220,17 +224,6 @@ class Backup(keras.callbacks.Callback):
             array for variable, array in zip(upper.variables, self._group("upper"), strict=True) if id(variable) in ours
         ]
         return {digest_weights(weights) for weights in (self._group("best"), last)}
-
-    def _chance(self) -> list:
-        """The state of NumPy's generator and of the augmentation's. (Dropout's is among the upper part's variables.)"""
-        _, keys, *numbers = np.random.get_state()
-        return [keys, np.array(numbers, np.float64), *self._split.front.variables]
-
-    def _set_chance(self, group: str) -> None:
-        keys, (place, has_gauss, gauss), *variables = self._group(group)
-        np.random.set_state(("MT19937", keys, int(place), int(has_gauss), gauss))
-        for variable, array in zip(self._split.front.variables, variables, strict=True):
-            variable.assign(array)
 
     def _group(self, name: str) -> list[np.ndarray]:
         count = sum(key.startswith(f"{name}/") for key in self._arrays)

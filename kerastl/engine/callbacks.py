@@ -4,15 +4,42 @@
 """
 
 import math
+from contextlib import ExitStack
 
 import keras
 
 from kerastl.engine.batches import Batches
+from kerastl.interrupts import hold_ctrl_c
 from kerastl.progress import Progress
 
 
 class NotFiniteError(ArithmeticError):
     """The loss is no number any more."""
+
+
+class Steps(keras.callbacks.Callback):
+    """Each step is done as a whole: Ctrl-C waits for its end, and then the weights are in their place. Comes first.
+
+    (On JAX they are elsewhere meanwhile. Keras puts them back for callbacks that ask for `self.model`; but that is the
+    whole model here, and what trains is its upper part.)
+    """
+
+    def __init__(self, upper: keras.Model):
+        super().__init__()
+        self._upper, self._held = upper, ExitStack()
+
+    def on_train_batch_begin(self, batch, logs=None):
+        self._held.enter_context(hold_ctrl_c())
+
+    def on_train_batch_end(self, batch, logs=None):
+        if keras.backend.backend() == "jax":
+            self._upper.jax_state_sync()
+        self.close()
+
+    on_test_batch_begin, on_test_batch_end = on_train_batch_begin, on_train_batch_end
+
+    def close(self) -> None:
+        self._held.close()
 
 
 class Epochs(keras.callbacks.Callback):

@@ -73,6 +73,9 @@ class _Augment(keras.Layer):
     def call(self, images):
         return self.front(images, training=True)
 
+    def compute_output_spec(self, images):
+        return self.front.compute_output_spec(images)  # else Keras runs it to find out; on torch that took minutes
+
 
 class _Memory:
     """What came by at one place for images as they are, while everything below that place is as it was."""

@@ -11,7 +11,7 @@ from kerastl.devices import count_replicas, scope_of
 from kerastl.engine.arguments import check_arguments, check_data, check_trainable
 from kerastl.engine.backup import Backup
 from kerastl.engine.batches import Batches, make_batches
-from kerastl.engine.callbacks import Bar, Best, Epochs, NotFiniteError, Stop, looks_at_batches, rate_of
+from kerastl.engine.callbacks import Bar, Best, Epochs, NotFiniteError, Steps, Stop, looks_at_batches, rate_of
 from kerastl.engine.compiling import compile_whole, describe_rate, loss_for, make_optimizer, warn_of_what_goes
 from kerastl.engine.frozen import Frozen
 from kerastl.engine.identity import describe_run
@@ -21,7 +21,8 @@ from kerastl.interrupts import hold_ctrl_c
 from kerastl.progress import Progress
 from kerastl.quiet import no_retracing_warnings
 
-STEPS_AT_ONCE = 16  # steps of a head that Keras runs in one call: calling takes longer than such a step
+# Steps of a head that Keras runs in one call: calls take longer than such a step. On torch Keras wants them one by one.
+STEPS_AT_ONCE = 1 if keras.backend.backend() == "torch" else 16
 
 
 @no_retracing_warnings()
@@ -79,7 +80,8 @@ def _train(model, data, phase, epochs, learning_rate, views, class_weight, callb
     upper.history = history
     training, validation = (Batches(source, upper) for source in sources)
     with Progress(phase, verbose) as progress:
-        before, after = [Epochs(upper, training, validation)], [history, best, Bar(progress, training)]
+        before = [steps := Steps(upper), Epochs(upper, training, validation)]
+        after = [history, best, Bar(progress, training)]
         after += [backup] * (backup is not None) + [Stop(upper)]
         hooks = keras.callbacks.CallbackList(
             [*before, *callbacks, *after], model=model, epochs=epochs, verbose=verbose, steps=training.steps
@@ -106,8 +108,8 @@ def _train(model, data, phase, epochs, learning_rate, views, class_weight, callb
         except Exception as error:
             raise training.error or validation.error or error from None
         finally:
-            training.close()
-            validation.close()
+            for part in (training, validation, steps):
+                part.close()
     with hold_ctrl_c():  # impatient people press twice
         if stopped:
             hooks.on_train_end()
