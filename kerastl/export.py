@@ -28,7 +28,7 @@ def without_augmentation(model: keras.Model) -> keras.Model:
             changes pictures in use (it scales them, for example), so it cannot be left out.
 
     Example:
-        >>> without_augmentation(model).export("served")  # a TensorFlow SavedModel
+        >>> without_augmentation(model).export("served", verbose=False)  # a TensorFlow SavedModel
     """
     calls = find_calls(model)
     left_out = [node for node in calls.before if _acts_by_chance(node.operation)]

@@ -1,6 +1,7 @@
 """Build the model: augment -> preprocess -> frozen pre-trained base -> pool -> dropout -> classifier."""
 
 import inspect
+import os
 import warnings
 from numbers import Real
 from pathlib import Path
@@ -8,7 +9,7 @@ from pathlib import Path
 import keras
 
 from kerastl.bases import BUNDLED_WEIGHTS, Base, bundled_folder, find_base
-from kerastl.data import check_image_data
+from kerastl.data import ImageData, check_image_data
 from kerastl.freezing import freeze
 
 _OURS = {  # arguments of the builders that are decided here, or play no role without the top
@@ -17,7 +18,13 @@ _OURS = {  # arguments of the builders that are decided here, or play no role wi
 
 
 def build_model(
-    base: str, data, *, weights="imagenet", augment: bool = True, dropout: float = 0.2, **builder_arguments
+    base: str,
+    data: ImageData,
+    *,
+    weights: str | os.PathLike | None = "imagenet",
+    augment: bool = True,
+    dropout: float = 0.2,
+    **builder_arguments: object,
 ) -> keras.Model:
     """Build a classifier for new classes on a frozen, pre-trained base. The second step of the workflow.
 
