@@ -75,6 +75,10 @@ def list_blocks(model: keras.Model) -> Blocks:
 
     Raises:
         TypeError, ValueError: not a Keras model, not built, or without one base inside.
+
+    Example:
+        >>> list_blocks(model).total.trainable
+        6405
     """
     calls = find_calls(model)
     nodes = run_order(calls.base)

@@ -3,7 +3,7 @@
 import os
 import weakref
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -13,24 +13,32 @@ from kerastl.checks import check_dataset, check_seed, check_source
 from kerastl.sources import PART_NAMES, nearest_parent, read_folder
 from kerastl.storage import release
 
+if TYPE_CHECKING:
+    import tensorflow as tf
+
 
 class ImageData(NamedTuple):
     """Three datasets without a common image, and the names of the classes.
 
     Each dataset is a `tf.data.Dataset` of batches (images, labels): images uint8 or float32, 0–255, of shape (batch,
     height, width, 3); labels integers that index `class_names`. Whoever has datasets already makes one by hand.
+
+    Example:
+        >>> german = ImageData(*flowers[:3], ["Gänseblümchen", "Löwenzahn", "Rose", "Sonnenblume", "Tulpe"])
+        >>> german.class_names[1]
+        'Löwenzahn'
     """
 
-    train: object
-    validation: object
-    test: object
+    train: "tf.data.Dataset"
+    validation: "tf.data.Dataset"
+    test: "tf.data.Dataset"
     class_names: list[str]
 
 
 def load_images(
-    source,
+    source: str | os.PathLike,
     *,
-    image_size=None,
+    image_size: int | tuple[int, int] | None = None,
     batch_size: int = 32,
     validation_split: float = 0.1,
     test_split: float = 0.2,

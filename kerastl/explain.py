@@ -9,7 +9,7 @@ import numpy as np
 from kerastl.bases import suggest
 from kerastl.calls import Calls, find_calls, last_activation
 from kerastl.graph import between, live_tensors, run_order
-from kerastl.prediction import open_model, probabilities_of, read_pixels
+from kerastl.prediction import AnyModel, Picture, open_model, probabilities_of, read_pixels
 
 FEWEST_PLACES = 6  # on a side of the map: at 224 pixels the last maps have seven, at 96 only three
 
@@ -23,7 +23,9 @@ class HeatMap(NamedTuple):
     probability: float
 
 
-def grad_cam(model, image, class_name: str | None = None, *, class_names: Sequence[str] | None = None) -> HeatMap:
+def grad_cam(
+    model: AnyModel, image: Picture, class_name: str | None = None, *, class_names: Sequence[str] | None = None
+) -> HeatMap:
     """Show where in a picture the evidence for a class lies. Draw it with `plot_heat`.
 
     The value of a place is the sum, over the channels of a late layer of the base, of what the channel shows there
@@ -43,6 +45,11 @@ def grad_cam(model, image, class_name: str | None = None, *, class_names: Sequen
 
     Raises:
         FileNotFoundError, ValueError: as `predict` does; an unknown class; a head that has not been trained.
+
+    Example:
+        >>> heat = grad_cam("flowers.keras", "photo.jpg")
+        >>> heat.class_name, heat.heat.shape
+        ('tulip', (96, 96))
 
     Source: Selvaraju et al. (2017), Grad-CAM; multiplied place by place as in Draelos and Carin (2020), HiResCAM. At
         the last layer before average pooling both are the same.

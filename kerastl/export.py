@@ -29,7 +29,7 @@ def without_augmentation(model: keras.Model) -> keras.Model:
             changes pictures in use (it scales them, for example), so it cannot be left out.
 
     Example:
-        >>> without_augmentation(model).export("served")  # a TensorFlow SavedModel
+        >>> without_augmentation(model).export("served", verbose=False)  # a TensorFlow SavedModel
     """
     calls = find_calls(model)
     tensors = {id(tensor): tensor for tensor in model.inputs}  # of the old model, and what stands for it in the new one

@@ -30,6 +30,10 @@ def freeze(model: keras.Model) -> keras.Model:
     """Make every layer of the base non-trainable. Returns the base.
 
     Call it to go back to phase 1. `build_model` has done it already.
+
+    Example:
+        >>> freeze(model).trainable_weights
+        []
     """
     base = find_base_model(model)
     _set_trainable(base, [])
@@ -140,6 +144,10 @@ def snapshot(model: keras.Model) -> dict[str, np.ndarray]:
     """Copy every weight of a model, by path. Compare two copies with `changed_layers`.
 
     Where two weights have one path (a layer of the head may be named as one of the base), the second gets " (2)".
+
+    Example:
+        >>> list(snapshot(model))[-2:]
+        ['classifier/kernel', 'classifier/bias']
     """
     copies, met = {}, Counter()
     for weight in model.weights:
@@ -157,6 +165,12 @@ def changed_layers(before: dict[str, np.ndarray], after: dict[str, np.ndarray]) 
 
     Raises:
         ValueError: the snapshots are not of the same model.
+
+    Example:
+        >>> before = snapshot(model)
+        >>> phase1 = train_head(model, flowers, epochs=1, verbose=0)
+        >>> [change.path for change in changed_layers(before, snapshot(model))]
+        ['classifier/kernel', 'classifier/bias']
     """
     if before.keys() != after.keys():
         only = sorted(before.keys() ^ after.keys())

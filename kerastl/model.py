@@ -1,6 +1,7 @@
 """Build the model: augment -> preprocess -> frozen pre-trained base -> pool -> dropout -> classifier."""
 
 import inspect
+import os
 import warnings
 from numbers import Real
 from pathlib import Path
@@ -8,7 +9,7 @@ from pathlib import Path
 import keras
 
 from kerastl.bases import BUNDLED_WEIGHTS, Base, bundled_folder, find_base
-from kerastl.data import check_image_data
+from kerastl.data import ImageData, check_image_data
 from kerastl.freezing import freeze
 from kerastl.graph import leaf_layers
 
@@ -19,12 +20,12 @@ _OURS = {  # arguments of the builders that are decided here, or play no role wi
 
 def build_model(
     base: str,
-    data,
+    data: ImageData,
     *,
-    weights="imagenet",
+    weights: str | os.PathLike | None = "imagenet",
     augment: bool | keras.Layer = True,
     dropout: float = 0.2,
-    **builder_arguments,
+    **builder_arguments: object,
 ) -> keras.Model:
     """Build a classifier for new classes on a frozen, pre-trained base. The second step of the workflow.
 
