@@ -4,16 +4,19 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 READY = $(VENV)/ready
 
-.PHONY: demo test test-all browser lessons try-lessons recap slides pictures lab lint wheel clean
+.PHONY: demo test test-all test-weekly browser lessons try-lessons recap slides pictures lab lint wheel clean
 
 demo: $(READY)  ## train on the bundled flowers; the run folder is runs/demo
 	$(BIN)/python -m kerastl train drawn_flowers --weights garden --out runs/demo --overwrite
 
-test: $(READY)  ## run the tests
+test: $(READY)  ## run the fast tests: at most five minutes on two cores
 	$(BIN)/python -m pytest
 
-test-all: $(READY)  ## run the slow tests, too
-	$(BIN)/python -m pytest -m "not browser"
+test-all: $(READY)  ## run the slow tests, too, as CI does
+	$(BIN)/python -m pytest -m "not weekly and not browser"
+
+test-weekly: $(READY)  ## run what takes too long for CI: every base at every depth
+	$(BIN)/python -m pytest -m weekly
 
 browser: $(READY)  ## look at the reports in a real browser; needs Chromium (Debian: apt install chromium)
 	$(BIN)/python -m pip install --quiet -r requirements-browser.txt
