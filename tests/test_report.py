@@ -5,6 +5,7 @@ import html.parser
 import io
 import re
 
+import keras
 import numpy as np
 import pytest
 from PIL import Image
