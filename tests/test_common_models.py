@@ -365,6 +365,7 @@ def test_what_cannot_be_trained_here_is_an_error_in_every_step(toy, data, form, 
             "SparseTopKCategoricalAccuracy",
         ),
         (lambda true, said: keras.ops.mean(said), None, "lambda"),
+        (["sparse_categorical_crossentropy"], {"classifier": ["accuracy", "mse"]}, "mse"),
     ],
 )
 def test_a_loss_and_metrics_that_go_are_named(toy, data, loss, metrics, named):
@@ -374,7 +375,14 @@ def test_a_loss_and_metrics_that_go_are_named(toy, data, loss, metrics, named):
     assert [warning.filename for warning in caught if warning.category is UserWarning] == [__file__]
 
 
-@pytest.mark.parametrize("loss", ["sparse_categorical_crossentropy", keras.losses.SparseCategoricalCrossentropy()])
+@pytest.mark.parametrize(
+    "loss",
+    [
+        "sparse_categorical_crossentropy",
+        keras.losses.SparseCategoricalCrossentropy(),
+        {"classifier": keras.losses.sparse_categorical_crossentropy},
+    ],
+)
 def test_nothing_is_said_where_nothing_is_lost(toy, data, loss, recwarn):
     toy.compile("adam", loss, metrics=["accuracy"])
     tl.train_head(toy, data, epochs=1, verbose=0)

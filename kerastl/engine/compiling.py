@@ -59,11 +59,8 @@ def warn_of_what_goes(model: keras.Model, loss: str) -> None:
         warnings.simplefilter("ignore")  # a lambda cannot be stored, says Keras
         compiled = model.get_compile_config() or {}
     same = keras.losses.serialize(_LOSSES[loss]())
-    given = [compiled.get("loss")]
-    for part in ("metrics", "weighted_metrics"):
-        metrics = compiled.get(part) or []
-        given += metrics if isinstance(metrics, list) else [metrics]
-    names = [_name_of(setting) for setting in given if setting not in (None, same)]
+    given = _settings_in([compiled.get(part) for part in ("loss", "metrics", "weighted_metrics")])
+    names = [_name_of(setting) for setting in given if setting != same]
     names = [name for name in names if name not in (loss, "accuracy")]
     if names:
         warnings.warn(
@@ -71,6 +68,15 @@ def warn_of_what_goes(model: keras.Model, loss: str) -> None:
             "by accuracy. Give an optimizer as `learning_rate`; for another loss or other metrics use Keras's `fit`.",
             stacklevel=6,
         )
+
+
+def _settings_in(part) -> list:
+    """The losses or metrics in a part of a compiled model's config: one, or lists and dicts of them, by output."""
+    if isinstance(part, dict) and "class_name" not in part:
+        part = list(part.values())
+    if isinstance(part, list):
+        return [setting for inner in part for setting in _settings_in(inner)]
+    return [] if part is None else [part]
 
 
 def _name_of(setting) -> str:
