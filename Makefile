@@ -7,16 +7,19 @@ REQUIREMENTS = requirements.txt requirements-dev.txt pyproject.toml
 # The tests that hold on every backend of Keras.
 ON_BACKENDS = backends training fit freezing equality backup evaluation explain prediction saving command_line plots
 
-.PHONY: demo test test-all backends browser lessons try-lessons recap slides pictures lab lint wheel clean
+.PHONY: demo test test-all test-weekly backends browser lessons try-lessons recap slides pictures lab lint wheel clean
 
 demo: $(READY)  ## train on the bundled flowers; the run folder is runs/demo
 	$(BIN)/python -m kerastl train drawn_flowers --weights garden --out runs/demo --overwrite
 
-test: $(READY)  ## run the tests
+test: $(READY)  ## run the fast tests: at most five minutes on two cores
 	$(BIN)/python -m pytest
 
-test-all: $(READY)  ## run the slow tests, too
-	$(BIN)/python -m pytest -m "not browser"
+test-all: $(READY)  ## run the slow tests, too, as CI does
+	$(BIN)/python -m pytest -m "not weekly and not browser"
+
+test-weekly: $(READY)  ## run what takes too long for CI: every base at every depth
+	$(BIN)/python -m pytest -m weekly
 
 # (A program of JAX is compiled anew by each test, unless it is kept.)
 backends: .venv-jax/ready .venv-torch/ready  ## the tests of the workflow, with Keras on JAX and on torch

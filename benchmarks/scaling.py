@@ -27,16 +27,14 @@ from PIL import Image, ImageDraw
 from common import run_alone, write_results
 from kerastl.storage import MEMORY_VARIABLE
 
-USUAL = {"images": 2000, "size": 96, "layers": 30, "base": "MobileNetV2", "budget": None, "views": None}
+USUAL = {"images": 2000, "size": 96, "layers": 30, "base": "MobileNetV2", "budget": None}
 PHOTOS = {"size": 224, "budget": 1000}
 STUDIES = {
     "images": [{"images": count, "budget": budget} for budget in (None, 20) for count in (500, 2000, 5000, 20000)],
     "size": [{"size": size} for size in (96, 160, 224)],
     "layers": [{"layers": layers} for layers in (10, 30, 60, 100)],
     "base": [{"base": base} for base in ("MobileNetV2", "MobileNetV3Small", "EfficientNetB0", "ResNet50V2")],
-    "photos": [
-        PHOTOS | {"images": count, "views": views} for count in (2500, 5000, 10000, 20000) for views in (0, None)
-    ],
+    "photos": [PHOTOS | {"images": count} for count in (2500, 5000, 10000, 20000, 50000)],
 }
 CLASSES = "abcde"
 HELD_OUT = {"validation": 100, "test": 10}
@@ -83,11 +81,10 @@ def run_row(row: dict) -> dict:
     read = time.perf_counter()
     alpha = {"alpha": 0.35} if row["base"] == "MobileNetV2" else {}
     model = tl.build_model(row["base"], data, weights=None, **alpha)
-    views = {} if row["views"] is None else {"views": row["views"]}
     built, busy = time.perf_counter(), time.process_time()
     tl.train_head(model, data, epochs=2, verbose=0)
     tl.unfreeze_top(model, row["layers"])
-    tl.fine_tune(model, data, epochs=2, verbose=0, **views)
+    tl.fine_tune(model, data, epochs=2, verbose=0)
     return {
         "reading": round(read - start, 1),
         "seconds": round(time.perf_counter() - built, 1),
@@ -101,7 +98,7 @@ def head(*columns: str) -> str:
 
 
 HEAD = head("images", "pixels", "layers unfrozen", "base", "kept", "seconds", "images/s", "peak MiB")
-PHOTOS_HEAD = head("photos", "views", "seconds of reading", "seconds of both phases", "CPU seconds", "peak MiB")
+PHOTOS_HEAD = head("photos", "seconds of reading", "seconds of both phases", "CPU seconds", "peak MiB")
 
 
 def line(row: dict) -> str:
@@ -113,10 +110,7 @@ def line(row: dict) -> str:
 
 
 def photos_line(row: dict) -> str:
-    views = "default" if row["views"] is None else row["views"]
-    return (
-        f"| {row['images']} | {views} | {row['reading']} | {row['seconds']} | {row['cpu_seconds']} | {row['peak_mb']} |"
-    )
+    return f"| {row['images']} | {row['reading']} | {row['seconds']} | {row['cpu_seconds']} | {row['peak_mb']} |"
 
 
 def main() -> None:

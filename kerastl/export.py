@@ -30,6 +30,8 @@ def without_augmentation(model: keras.Model) -> keras.Model:
 
     Example:
         >>> without_augmentation(model).export("served", verbose=False)  # a TensorFlow SavedModel
+
+    Keras 3.15 on torch cannot write one: `save` the model there, and `load` it in Keras on TensorFlow for the export.
     """
     calls = find_calls(model)
     tensors = {id(tensor): tensor for tensor in model.inputs}  # of the old model, and what stands for it in the new one

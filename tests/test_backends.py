@@ -146,7 +146,7 @@ def test_ctrl_c_inside_a_step_leaves_a_whole_model(toy, data, press_inside_a_ste
     assert len(history.epoch) == epochs_done
     assert all(np.isfinite(weight).all() for weight in tl.snapshot(toy).values())
     assert np.isfinite(tl.evaluate(toy, data.test).loss)
-    toy.fit(data.train, epochs=1, verbose=0)
+    toy.fit(data.train, epochs=1, shuffle=False, verbose=0)
 
 
 def test_callbacks_see_and_may_change_the_weights_at_each_step(toy, data):
@@ -167,6 +167,14 @@ def test_callbacks_see_and_may_change_the_weights_at_each_step(toy, data):
     for bias in seen[1:3]:
         assert 6 < bias.min() <= bias.max() < 8
     assert np.array_equal(seen[3], np.full(3, 7.0))
+
+
+def test_the_command_line_trains_and_prints_no_chatter(picture_folder, tmp_path):
+    few = ["--weights", "none", "--alpha", "0.35", "--image-size", "32", "--epochs", "1"]
+    command = [sys.executable, "-m", "kerastl", "train", str(picture_folder), *few, "--out", str(tmp_path / "run")]
+    done = subprocess.run(command, cwd=Path(tl.__file__).parent.parent, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (tmp_path / "run" / "report.html").exists()
 
 
 def test_without_augmentation_a_model_gives_what_predict_gives(model, arrays):

@@ -18,6 +18,7 @@ from keras.src.backend.common import global_state
 
 import kerastl as tl
 from kerastl.engine.backup import Backup
+from tiers import slow
 
 
 @pytest.fixture(autouse=True)
@@ -137,7 +138,7 @@ class Die(keras.callbacks.Callback):
         if f"{self.phase}.{self.epoch}.{batch}" == die_in:
             os.kill(os.getpid(), signal.SIGKILL)
 
-model = tl.build_model("MobileNetV2", data, weights=None, alpha=0.35)
+model = tl.build_model("MobileNet", data, weights=None, alpha=0.25)
 kept = {"views": views, "backup_dir": folder if folder != "none" else None, "verbose": 0}
 phase1 = tl.train_head(model, data, epochs=3, callbacks=[Die(1)], **kept)
 tl.unfreeze_top(model, 20)
@@ -152,7 +153,7 @@ def run_program(folder, views, die_in="never"):
     return subprocess.run(command, capture_output=True, text=True, timeout=180, check=False)
 
 
-@pytest.mark.parametrize("views", [2, pytest.param("fresh", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("views", [2, *slow("fresh")])
 def test_a_killed_run_goes_on_to_the_same_result(tmp_path, views):
     undisturbed = run_program("none", views)
     assert undisturbed.returncode == 0, undisturbed.stderr

@@ -16,20 +16,8 @@ from kerastl.__main__ import main
 from kerastl.commands import train
 from kerastl.commands.places import FILES, MARKER
 from kerastl.graph import find_base_model
-
-QUICK = ["--base", "MobileNet", "--alpha", "0.25", "--weights", "none", "--image-size", "32", "--epochs", "1"]
-
-
-@pytest.fixture(scope="module")
-def trained(picture_folder, tmp_path_factory):
-    """One run of `train`: (exit status, run folder, what it printed)."""
-    import contextlib
-    import io
-
-    out, printed = tmp_path_factory.mktemp("runs") / "run", io.StringIO()
-    with contextlib.redirect_stdout(printed):
-        status = main(["train", str(picture_folder), *QUICK, "--scratch", "--layers", "30", "--out", str(out)])
-    return status, out, printed.getvalue()
+from programs import QUICK
+from tiers import slow
 
 
 def test_train_ends_well_and_leaves_one_complete_run_folder(trained):
@@ -181,6 +169,7 @@ def test_a_run_folder_that_exists_is_refused_and_kept(capsys, picture_folder, tm
     assert [entry.name for entry in tmp_path.iterdir()] == ["mine.txt"]
 
 
+@pytest.mark.slow
 def test_overwrite_replaces_an_older_run(picture_folder, trained, tmp_path):
     out = tmp_path / "run"
     shutil.copytree(trained[1], out)
@@ -191,6 +180,7 @@ def test_overwrite_replaces_an_older_run(picture_folder, trained, tmp_path):
     assert [entry.name for entry in tmp_path.iterdir()] == ["run"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("error", [RuntimeError("no heat today"), KeyboardInterrupt()])
 def test_a_report_that_fails_costs_no_model(capsys, picture_folder, tmp_path, monkeypatch, error):
     def break_off(*_, **__):
@@ -237,6 +227,7 @@ sys.exit(main(sys.argv[1:]))
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("epoch", "phase"), [(2, "phase1"), (5, "phase2")])
 def test_ctrl_c_pressed_twice_keeps_the_best_weights_so_far(picture_folder, tmp_path, epoch, phase):
     arguments = ["train", str(picture_folder), *QUICK, "--epochs", "3", "--out", str(tmp_path / "run")]
@@ -250,6 +241,7 @@ def test_ctrl_c_pressed_twice_keeps_the_best_weights_so_far(picture_folder, tmp_
     assert tl.load(tmp_path / "run" / "model.keras").class_names == ["blue", "green", "red"]
 
 
+@pytest.mark.slow
 def test_ctrl_c_in_the_first_epoch_of_both_phases_still_ends_with_a_run_folder(picture_folder, tmp_path, monkeypatch):
     from kerastl.engine import train as engine
 
@@ -270,6 +262,7 @@ def test_ctrl_c_before_anything_was_learned_leaves_nothing(picture_folder, tmp_p
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_training_goes_on_when_nobody_reads_what_it_prints(picture_folder, tmp_path):
     command = [sys.executable, "-m", "kerastl", "train", str(picture_folder), *QUICK, "--out", str(tmp_path / "run")]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as run:
@@ -280,7 +273,7 @@ def test_training_goes_on_when_nobody_reads_what_it_prints(picture_folder, tmp_p
     assert {entry.name for entry in (tmp_path / "run").iterdir()} == {*FILES, MARKER}
 
 
-@pytest.mark.parametrize("closed", [1, 2])
+@pytest.mark.parametrize("closed", [1, *slow(2)])
 def test_a_stream_that_is_closed_is_no_error(trained, picture_folder, closed):
     model, picture = trained[1] / "model.keras", picture_folder / "red" / "00.jpg"
     program = (
@@ -298,7 +291,7 @@ def test_a_stream_that_is_closed_is_no_error(trained, picture_folder, closed):
     [
         ["--image-size", "1000000"],
         ["--alpha", "inf"],
-        ["--out", "~nobody-of-this-name/run"],
+        *slow(["--out", "~nobody-of-this-name/run"]),  # trains: it is a name
         ["--backup", "~nobody-of-this-name/backup"],
         ["--weights", "~nobody-of-this-name/w.h5"],
     ],
@@ -311,6 +304,7 @@ def test_what_is_far_beyond_is_one_line(capsys, picture_folder, tmp_path, argume
     assert (said.err.count("\n") == 1) == (status == 2)
 
 
+@pytest.mark.slow
 def test_ctrl_c_between_the_phases_ends_the_program_and_keeps_the_head(picture_folder, tmp_path, monkeypatch):
     def press(*_):
         raise KeyboardInterrupt

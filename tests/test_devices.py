@@ -10,6 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+pytestmark = pytest.mark.slow  # each test starts programs
+
 PROGRAM = Path(__file__).with_name("on_devices.py")
 
 
@@ -74,7 +76,6 @@ except RuntimeError as error:
 """
 
 
-@pytest.mark.slow
 def test_several_processes_are_refused_as_long_as_keras_cannot_train_in_them():
     addresses = []
     for _ in range(2):

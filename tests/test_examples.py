@@ -8,10 +8,11 @@ import pytest
 
 import kerastl as tl
 from kerastl.data import as_arrays, few_of_each, make_dataset
+from tiers import slow
 
 PHOTO = Path(__file__).parent.parent / "data/drawn_flowers/test/tulip/000.jpg"
 SLOW = {"train_from_scratch", "without_augmentation"}  # they compile a whole network for training, and for a server
-FUNCTIONS = [name for name in tl.__all__ if callable(getattr(tl, name))]
+FUNCTIONS = {name for name in tl.__all__ if callable(getattr(tl, name))}
 pytestmark = pytest.mark.usefixtures("matplotlib_stays")
 
 
@@ -34,9 +35,7 @@ def session(tmp_path_factory) -> tuple[Path, dict]:
     return folder, {name: getattr(tl, name) for name in tl.__all__} | names
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name for name in FUNCTIONS]
-)
+@pytest.mark.parametrize("name", [*sorted(FUNCTIONS - SLOW), *slow(*sorted(SLOW))])
 def test_the_example_runs_as_it_stands(name, session, monkeypatch):
     folder, names = session
     monkeypatch.chdir(folder)

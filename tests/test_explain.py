@@ -13,6 +13,7 @@ from kerastl.explain import heat_maps
 from kerastl.graph import find_base_model
 from kerastl.saving import SavedModel
 from programs import import_from
+from tiers import slow
 
 NAMES = ["blue", "green", "red"]
 
@@ -60,6 +61,7 @@ def advantage(heat: np.ndarray, masks: np.ndarray) -> tuple[float, float]:
     return gains.mean(), 2.0 * gains.std(ddof=1) / np.sqrt(len(gains))
 
 
+@pytest.mark.slow
 def test_the_heat_lies_on_the_flower_more_than_a_blob_in_the_centre_would(trained, flowers):
     pictures, masks, labels = flowers
     heat = heat_maps(trained.model, pictures, labels)
@@ -153,13 +155,13 @@ def test_a_model_with_one_output_has_a_map_for_both_classes(make_toy, arrays):
     assert not ((yes.heat > 0.01) & (no.heat > 0.01)).all()
 
 
-@pytest.mark.slow
+@pytest.mark.weekly
 @pytest.mark.parametrize("name", sorted(BASES))
 def test_every_base_of_the_table_has_a_map(name, data):
     _try_base(name)
 
 
-@pytest.mark.parametrize("name", ["MobileNetV3Small", "NASNetMobile", "EfficientNetB0", "ConvNeXtTiny", "VGG16"])
+@pytest.mark.parametrize("name", ["MobileNetV3Small", "VGG16", *slow("NASNetMobile", "EfficientNetB0", "ConvNeXtTiny")])
 def test_several_kinds_of_bases_have_a_map(name):
     _try_base(name)
 

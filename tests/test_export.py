@@ -47,6 +47,7 @@ def ask_lite(content: bytes, images: np.ndarray) -> np.ndarray:
     return np.stack(answers)
 
 
+@pytest.mark.slow
 def test_an_exported_model_gives_the_answers_of_predict_each_time(make_model, settle, arrays, images, tmp_path):
     model = settle(make_model(), arrays["train"][0])
     expected = model.predict(images, verbose=0)
@@ -178,6 +179,7 @@ def test_a_model_without_a_base_is_an_error():
 # ---- other formats
 
 
+@pytest.mark.slow
 def test_a_saved_model_becomes_a_litert_model_with_its_own_operations_only(augmenting, images, tmp_path):
     tl.without_augmentation(augmenting).export(tmp_path / "served", verbose=False)
     content = tf.lite.TFLiteConverter.from_saved_model(str(tmp_path / "served")).convert()

@@ -1,5 +1,7 @@
 """Training runs in Keras's own `fit`: what people put into it, or do after it, works as they know it."""
 
+import re
+
 import keras
 import numpy as np
 import pytest
@@ -7,6 +9,9 @@ import tensorflow as tf
 
 import kerastl as tl
 from kerastl.data import make_dataset
+from kerastl.engine import batches
+from kerastl.engine.frozen import Frozen
+from kerastl.engine.split import split_model
 
 
 def batches_of(arrays, part: str, size: int = 9):
@@ -104,8 +109,6 @@ def test_kerass_own_backup_is_refused(toy, data, tmp_path):
 
 
 def test_ctrl_c_while_images_are_read_ends_the_phase(toy, data, monkeypatch, capsys, differing):
-    from kerastl.engine.frozen import Frozen
-
     def press(*_, **__):
         raise KeyboardInterrupt
 
@@ -250,3 +253,22 @@ def test_the_momentum_from_scratch_suits_the_number_of_steps_also_of_a_dataset_t
 def test_a_rate_that_is_a_number_of_numpy_falls_too(toy, data):
     rates = tl.train_head(toy, data, epochs=2, learning_rate=np.float32(0.01), verbose=0).history["learning_rate"]
     assert rates[1] < 0.6 * rates[0]
+
+
+def test_the_usual_number_of_views_is_bounded(make_model, data):
+    assert [batches.usual_views(images) for images in (24, 666, 667, 1000, 1001, 2000, 2001)] == [3, 3, 2, 2, 1, 1, 0]
+    model = make_model()
+    frozen = Frozen(model, split_model(model))
+    assert batches.run_frozen(frozen, data.train, views=None, verbose=0).tensors[0].shape[:2] == (4, 24)
+
+
+def test_how_much_is_kept_and_will_be_is_said_before_the_pass(make_model, data, monkeypatch, capsys):
+    model = make_model()
+    tl.train_head(model, data, epochs=1)
+    promised = re.search(r"kB in memory; phase 2: (.*) for each view", capsys.readouterr().out)[1]
+    tl.unfreeze_top(model, 30)
+    tl.fine_tune(model, data, epochs=1, views=0)
+    assert f"{promised} in memory\n" in capsys.readouterr().out
+    monkeypatch.setenv("KERASTL_MEMORY_MB", "0.02")
+    tl.fine_tune(model, data, epochs=1)
+    assert f"kB in a temporary file; with views=0 only {promised}\n" in capsys.readouterr().out

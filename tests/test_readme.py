@@ -27,6 +27,7 @@ def commands(first_word: str) -> list[str]:
     return [line for line in lines if line.startswith(first_word)]
 
 
+@pytest.mark.slow
 def test_the_ten_lines_run_as_they_stand(tmp_path):
     (code,) = blocks("python")
     shutil.copy(ROOT / "data/drawn_flowers/test/tulip/000.jpg", tmp_path / "photo.jpg")

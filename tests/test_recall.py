@@ -13,6 +13,7 @@ from kerastl.engine.frozen import Frozen
 from kerastl.engine.split import split_model
 from kerastl.graph import find_base_model
 from kerastl.storage import MEMORY_VARIABLE
+from tiers import slow
 
 
 @pytest.fixture
@@ -50,6 +51,7 @@ def test_phase_2_after_phase_1_runs_the_lower_part_over_no_image_again(toy, data
     assert images_through(ran, {"below", "lower"}) == 0
 
 
+@pytest.mark.slow
 def test_with_views_only_the_augmented_images_run_in_phase_2(make_model, data, ran):
     model = make_model()
     tl.train_head(model, data, epochs=1, verbose=0)
@@ -68,7 +70,7 @@ def test_a_second_try_runs_nothing(toy, data, ran):
     assert images_through(ran, {"below", "lower"}) == 24 + 9
 
 
-@pytest.mark.parametrize("base", ["MobileNetV2", "NASNetMobile"])  # one tensor to remember, and several
+@pytest.mark.parametrize("base", ["MobileNetV2", *slow("NASNetMobile")])  # one tensor to remember, and several
 def test_what_is_remembered_is_what_the_frozen_part_gives(base, data, ordered_data, settle, arrays, ran):
     model = settle(tl.build_model(base, data, weights=None), arrays["train"][0])
     first = run_frozen(frozen_part(model), data.train, verbose=0)  # another order

@@ -5,6 +5,7 @@ import html.parser
 import io
 import re
 
+import keras
 import numpy as np
 import pytest
 from PIL import Image
@@ -34,9 +35,11 @@ class Reader(html.parser.HTMLParser):
         return [attributes for name, attributes in self.tags if name == tag]
 
 
-@pytest.fixture
-def finished(toy, ordered_data):
-    """(run, model, data) after a short training in two phases; the class names are hostile."""
+@pytest.fixture(scope="module")
+def finished(make_toy, settle, arrays, ordered_data):
+    """(run, model, data) after a short training in two phases; the class names are hostile. Only for reading."""
+    keras.utils.set_random_seed(0)
+    toy = settle(make_toy(), arrays["train"][0])
     data = ordered_data._replace(class_names=[EVIL, "日本語", "plain"])
     blocks = [tl.list_blocks(toy)]
     phase1 = tl.train_head(toy, data, epochs=1, learning_rate=1e-3, verbose=0)

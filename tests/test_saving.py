@@ -27,6 +27,7 @@ def test_predictions_after_reload_are_exactly_the_same(toy, saved, arrays):
     assert np.ptp(before, axis=0).max() > 0.01
 
 
+@pytest.mark.slow
 def test_predictions_of_a_trained_mobilenet_after_reload_are_exactly_the_same(
     make_model, settle, data, arrays, tmp_path
 ):

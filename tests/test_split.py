@@ -12,6 +12,7 @@ from kerastl.data import make_dataset
 from kerastl.engine.frozen import Frozen
 from kerastl.engine.split import split_model
 from kerastl.graph import find_base_model, has_trainable_weights, run_order
+from tiers import slow, weekly
 
 ARCHITECTURES = {  # name: (smallest legal image, whether one tensor is enough to go on from a frontier in the middle)
     "VGG16": (32, True),
@@ -21,6 +22,7 @@ ARCHITECTURES = {  # name: (smallest legal image, whether one tensor is enough t
     "NASNetMobile": (32, False),
     "EfficientNetB0": (32, True),
 }
+FAST = ["VGG16", "ResNet50V2"]
 
 
 def assert_halves_equal_whole(model, images, one_tensor):
@@ -34,7 +36,7 @@ def assert_halves_equal_whole(model, images, one_tensor):
     return split
 
 
-@pytest.mark.parametrize("name", ARCHITECTURES)
+@pytest.mark.parametrize("name", [*FAST, *slow(*(name for name in ARCHITECTURES if name not in FAST))])
 def test_the_two_halves_in_sequence_equal_the_whole(name, settle):
     size, one_tensor = ARCHITECTURES[name]
     images = np.random.default_rng(0).integers(0, 256, (4, size, size, 3)).astype("float32")
@@ -71,12 +73,10 @@ def depths(model):
                 yield layers, trained[0].name
 
 
-FAST = ("MobileNetV2", "MobileNetV3Small", "VGG16")
+OFTEN = ["MobileNetV2", "MobileNetV3Small"]
 
 
-@pytest.mark.parametrize(
-    "name", [name if name in FAST else pytest.param(name, marks=pytest.mark.slow) for name in BASES]
-)
+@pytest.mark.parametrize("name", ["VGG16", *slow(*OFTEN), *weekly(*sorted(BASES.keys() - {"VGG16", *OFTEN}))])
 def test_every_base_can_be_split_at_every_depth(name, settle):
     size = BASES[name].smallest_image
     images = np.random.default_rng(0).integers(0, 256, (2, size, size, 3)).astype("float32")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import keras
+import tensorflow  # noqa: F401 (reads the images on every backend; now what it prints while it loads is hidden)
 
 import kerastl
 from kerastl.bases import BUNDLED_SETS, BUNDLED_WEIGHTS, bundled_folder, find_base

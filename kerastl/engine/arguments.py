@@ -24,7 +24,7 @@ def check_arguments(epochs, learning_rate, views, callbacks, backup_dir) -> None
             f"Received learning_rate={learning_rate!r}. Expected 0 or a positive number, such as 1e-3; or a schedule "
             "or an optimizer of Keras."
         )
-    if views != FRESH and not is_whole(views, least=0):
+    if views not in (FRESH, None) and not is_whole(views, least=0):
         raise ValueError(f"Received views={views!r}. Expected 0, a positive whole number, or {FRESH!r}.")
     if any(isinstance(callback, keras.callbacks.BackupAndRestore) for callback in callbacks):
         raise ValueError("Received the callback BackupAndRestore, which does not know of phases. Use `backup_dir`.")

@@ -13,9 +13,11 @@ from kerastl.engine.frozen import Frozen
 from kerastl.engine.split import single
 from kerastl.engine.witness import Glance
 from kerastl.progress import Progress
-from kerastl.storage import find_room, release
+from kerastl.storage import Room, find_room, release, size_text
 
 FRESH = "fresh"
+MOST_EXTRA = 2000  # views of images, in all: beyond that they cost minutes, and nobody could measure that they help
+MOST_VIEWS = 3  # of an image
 
 
 class Kept:
@@ -130,15 +132,25 @@ def make_batches(frozen: Frozen, dataset, views, shuffle: bool, verbose: int, la
     return Streamed(frozen, dataset, augment=frozen.augments and views != 0)
 
 
+def usual_views(images: int) -> int:
+    """How many views of each image are kept where nobody said how many (benchmarks/views.py)."""
+    return min(MOST_VIEWS, MOST_EXTRA // images)
+
+
 def run_frozen(
-    frozen: Frozen, dataset, views: int = 0, shuffle: bool = False, verbose: int = 1, label: str = "reading images"
+    frozen: Frozen,
+    dataset,
+    views: int | None = 0,
+    shuffle: bool = False,
+    verbose: int = 1,
+    label: str = "reading images",
 ) -> Kept | None:
     """Run the frozen part over a dataset, once as it is and once for each augmented view, and keep the result.
 
     Args:
         frozen: the part to run.
         dataset: batches of (images, labels): images uint8 or float, 0–255, (batch, height, width, 3).
-        views: augmented views of each image to keep beside the image as it is.
+        views: augmented views of each image to keep beside the image as it is; None for the usual number.
         shuffle: as for `Kept`.
         verbose: 0 for silence, 1 for a progress bar.
         label: what the progress bar calls the pass.
@@ -152,7 +164,8 @@ def run_frozen(
     count, batches = count_batches(dataset), iter(dataset)
     first = list(itertools.islice(batches, 2))
     batch_size = _usual_size(first)
-    rows, most = 1 + views, count * batch_size
+    most = count * batch_size
+    rows = 1 + (usual_views(most) if views is None else views)
     shapes = [(rows, most, *output.shape[1:]) for output in frozen.outputs]
     dtype = np.dtype("float64" if keras.config.floatx() == "float64" else "float32")
     least = dtype.itemsize * sum(math.prod(shape[2:]) for shape in shapes) * batch_size
@@ -162,7 +175,7 @@ def run_frozen(
     labels, start = [], 0
     with Progress(label, verbose) as progress:
         progress.expect(rows * most)
-        progress.advance(0, room.place)
+        progress.advance(0, _outlook(frozen, room, most, rows, shuffle))
         for images, batch_labels in itertools.chain(first, batches):
             check_labels(batch_labels, frozen.classes)
             if len(batch_labels) > batch_size:
@@ -180,6 +193,16 @@ def run_frozen(
             labels.append(np.asarray(batch_labels))
             start = end
     return Kept([array[:, :start] for array in room.arrays], np.concatenate(labels), batch_size, shuffle)
+
+
+def _outlook(frozen: Frozen, room: Room, images: int, rows: int, shuffle: bool) -> str:
+    """What people should know of the room that is taken, before a long pass."""
+    said = [room.place]
+    if shuffle and frozen.bytes_later:
+        said.append(f"phase 2: {size_text(images * frozen.bytes_later)} for each view")
+    if rows > 1 and isinstance(room.arrays[0], np.memmap):
+        said.append(f"with views=0 only {size_text(sum(array[0].nbytes for array in room.arrays))}")
+    return "; ".join(said)
 
 
 def _usual_size(first_batches) -> int:

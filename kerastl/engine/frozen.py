@@ -28,6 +28,7 @@ class Frozen:
         """Args: model, the whole, which owns the memory; split, its parts, as `split_model` returns them."""
         self.outputs = split.lower.outputs  # the frontier, as symbolic tensors
         self.depth = split.depth  # 0 when it does no work
+        self.bytes_later = size_in_bytes(split.below.outputs) if split.above else 0  # what phase 2 keeps of an image
         self.augments = any(map(acts_differently_in_training, leaf_layers(split.front)))
         self.classes = model.output_shape[-1]
         image = model.inputs[0]
