@@ -35,15 +35,12 @@ def build(args, data, unfrozen: bool):
 
 
 def steps_only(model, kept, validation) -> float:
-    """Seconds to train and validate the upper part on arrays that lie in memory, batch by batch."""
+    """Seconds of Keras's own `fit` of the upper part on arrays that lie in memory."""
     upper = split_model(model).upper
     upper.compile(keras.optimizers.Adam(1e-4), loss="sparse_categorical_crossentropy", metrics=["accuracy"])
+    training, held_out = ((single([tensor[0] for tensor in part.tensors]), part.labels) for part in (kept, validation))
     start = time.perf_counter()
-    for _ in range(EPOCHS):
-        for tensors, labels in kept.epoch():
-            upper.train_on_batch(single(tensors), labels)
-        for tensors, labels in validation.epoch():
-            upper.test_on_batch(single(tensors), labels)
+    upper.fit(*training, batch_size=kept.batch_size, epochs=EPOCHS, validation_data=held_out, verbose=0)
     return time.perf_counter() - start
 
 

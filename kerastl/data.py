@@ -9,7 +9,7 @@ import numpy as np
 
 from kerastl.bases import BUNDLED_SETS, bundled_folder
 from kerastl.catalogue import read_tfds
-from kerastl.checks import check_dataset, check_seed, check_source
+from kerastl.checks import check_dataset, check_seed, check_source, is_whole
 from kerastl.sources import PART_NAMES, nearest_parent, read_folder
 from kerastl.storage import release
 
@@ -85,7 +85,7 @@ def load_images(
         ['daisy', 'dandelion', 'rose', 'sunflower', 'tulip']
     """
     _check_shares(validation_split, test_split)
-    if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
+    if not is_whole(batch_size, least=1):
         raise ValueError(f"Received batch_size={batch_size!r}. Expected a whole number, 1 or more.")
     check_seed(seed)
     check_source(source)

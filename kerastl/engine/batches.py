@@ -10,8 +10,8 @@ import numpy as np
 from kerastl.checks import check_labels, count_by_walking
 from kerastl.devices import count_replicas
 from kerastl.engine.frozen import Frozen
-from kerastl.engine.split import single
 from kerastl.engine.witness import Glance
+from kerastl.graph import single
 from kerastl.progress import Progress
 from kerastl.storage import Room, find_room, release, size_text
 

@@ -64,8 +64,8 @@ def warn_of_what_goes(model: keras.Model, loss: str) -> None:
     names = [name for name in names if name not in (loss, "accuracy")]
     if names:
         warnings.warn(
-            f"The model is compiled with {' and '.join(names)}. That goes: here it is trained with {loss} and measured "
-            "by accuracy. Give an optimizer as `learning_rate`; for another loss or other metrics use Keras's `fit`.",
+            f"The model was compiled with {' and '.join(names)}. kerastl does not use that: it trains with {loss} and "
+            "measures accuracy. Give an optimizer as `learning_rate`; for another loss or metric use Keras's `fit`.",
             stacklevel=6,
         )
 

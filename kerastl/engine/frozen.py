@@ -14,8 +14,8 @@ import numpy as np
 from kerastl.checks import check_pixels
 from kerastl.devices import count_replicas, share
 from kerastl.engine.digest import digest_layers, digest_weights
-from kerastl.engine.split import Split, single
-from kerastl.graph import acts_differently_in_training, leaf_layers, size_in_bytes
+from kerastl.engine.split import Split
+from kerastl.graph import acts_differently_in_training, leaf_layers, single, size_in_bytes
 from kerastl.storage import SHARE_FOR_MEMORIES, memory_budget
 
 _memories = weakref.WeakKeyDictionary()  # model: (what has to be as it was, {image: its tensors})
