@@ -7,7 +7,7 @@ READY = $(VENV)/ready
 PYTEST = $(BIN)/python -m pytest -n 2 --dist loadfile
 REQUIREMENTS = requirements.txt requirements-dev.txt pyproject.toml
 # The tests that hold on every backend of Keras.
-ON_BACKENDS = backends training fit freezing equality backup evaluation explain prediction saving command_line plots
+ON_BACKENDS = backends devices training fit freezing equality backup evaluation explain prediction saving command_line plots
 
 .PHONY: demo test test-all test-weekly backends browser lessons try-lessons recap slides pictures lab lint wheel clean
 

@@ -14,8 +14,9 @@ from contextlib import nullcontext
 
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 how, out = sys.argv[1:]
-if how == "parallel":
-    os.environ["KERAS_BACKEND"], os.environ["XLA_FLAGS"] = "jax", "--xla_force_host_platform_device_count=2"
+if how in ("jax", "parallel"):
+    os.environ["KERAS_BACKEND"] = "jax"
+    os.environ["XLA_FLAGS"] = f"--xla_force_host_platform_device_count={1 + (how == 'parallel')}"
 
 import numpy as np
 import tensorflow as tf

@@ -96,6 +96,6 @@ def test_several_processes_are_refused_as_long_as_keras_cannot_train_in_them():
         assert "Keras 3 cannot train in those" in kerastl_said
 
 
-def test_two_devices_of_jax_train_as_one(one, tmp_path):
+def test_two_devices_of_jax_train_as_one(tmp_path):
     pytest.importorskip("jax")
-    assert_alike(run(tmp_path, "parallel"), one)
+    assert_alike(run(tmp_path, "parallel"), run(tmp_path, "jax"))
