@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 READY = $(VENV)/ready
+# Two files of tests at a time: nine tenths of their time is one thread that builds graphs. More would want more memory.
+PYTEST = $(BIN)/python -m pytest -n 2 --dist loadfile
 REQUIREMENTS = requirements.txt requirements-dev.txt pyproject.toml
 # The tests that hold on every backend of Keras.
 ON_BACKENDS = backends devices training fit freezing equality backup evaluation explain prediction saving command_line plots
@@ -13,13 +15,13 @@ demo: $(READY)  ## train on the bundled flowers; the run folder is runs/demo
 	$(BIN)/python -m kerastl train drawn_flowers --weights garden --out runs/demo --overwrite
 
 test: $(READY)  ## run the fast tests: at most five minutes on two cores
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
 test-all: $(READY)  ## run the slow tests, too, as CI does
-	$(BIN)/python -m pytest -m "not weekly and not browser"
+	$(PYTEST) -m "not weekly and not browser"
 
 test-weekly: $(READY)  ## run what takes too long for CI: every base at every depth
-	$(BIN)/python -m pytest -m weekly
+	$(PYTEST) -m weekly
 
 # (A program of JAX is compiled anew by each test, unless it is kept.)
 backends: .venv-jax/ready .venv-torch/ready  ## the tests of the workflow, with Keras on JAX and on torch

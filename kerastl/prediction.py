@@ -45,7 +45,7 @@ def predict(
 
     Example:
         >>> predict("flowers.keras", "photo.jpg")
-        [Prediction(class_name='tulip', probability=0.9...), ...]
+        [Prediction(class_name='tulip', probability=0...), ...]
     """
     check_top(top)
     model, class_names = open_model(model, class_names)

@@ -3,8 +3,6 @@
 # ruff: noqa: E402 (the environment has to be set before TensorFlow and Keras are imported)
 
 import atexit
-import contextlib
-import io
 import os
 import shutil
 import socket
@@ -26,10 +24,8 @@ import pytest
 from PIL import Image
 
 import kerastl as tl
-from kerastl.__main__ import main
 from kerastl.data import make_dataset
 from kerastl.evaluation import Evaluation
-from programs import QUICK
 
 CLASS_NAMES = ["blue", "green", "red"]
 COUNTS = {"train": 24, "validation": 9, "test": 9}
@@ -90,17 +86,6 @@ def picture_folder(tmp_path_factory):
             picture = draw(rng, label, 30 + number, 50 - number)
             Image.fromarray(picture).save(folder / name / f"{number:02d}.{'png' if number % 2 else 'jpg'}")
     return folder
-
-
-@pytest.fixture(scope="session")
-def trained(picture_folder, tmp_path_factory):
-    """One run of `train`: (exit status, run folder, what it printed). Only for reading."""
-    out, printed = tmp_path_factory.mktemp("runs") / "run", io.StringIO()
-    with contextlib.redirect_stdout(printed):
-        # small batches: one of all images, with as many of each class, would leave the bias at 0 on torch
-        more = ["--batch-size", "8", "--scratch", "--layers", "30"]
-        status = main(["train", str(picture_folder), *QUICK, *more, "--out", str(out)])
-    return status, out, printed.getvalue()
 
 
 @pytest.fixture(scope="session")

@@ -138,7 +138,7 @@ class Die(keras.callbacks.Callback):
         if f"{self.phase}.{self.epoch}.{batch}" == die_in:
             os.kill(os.getpid(), signal.SIGKILL)
 
-model = tl.build_model("MobileNet", data, weights=None, alpha=0.25)
+model = tl.build_model("MobileNetV2", data, weights=None, alpha=0.35)
 kept = {"views": views, "backup_dir": folder if folder != "none" else None, "verbose": 0}
 phase1 = tl.train_head(model, data, epochs=3, callbacks=[Die(1)], **kept)
 tl.unfreeze_top(model, 20)
@@ -179,6 +179,7 @@ def test_a_phase_that_was_finished_is_not_trained_again(make_toy, settle, arrays
     assert "phase 1 was finished before" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_phase_that_was_stopped_is_over_once_the_next_one_has_begun(make_toy, settle, arrays, data, tmp_path, capsys):
     def train(stops):
         keras.utils.set_random_seed(0)

@@ -1,5 +1,6 @@
 """The command line: `train`, `predict`, `inspect`, and errors without a traceback."""
 
+import contextlib
 import csv
 import io
 import json
@@ -18,6 +19,17 @@ from kerastl.commands.places import FILES, MARKER
 from kerastl.graph import find_base_model
 from programs import QUICK
 from tiers import slow
+
+
+@pytest.fixture(scope="module")
+def trained(picture_folder, tmp_path_factory):
+    """One run of `train`: (exit status, run folder, what it printed)."""
+    out, printed = tmp_path_factory.mktemp("runs") / "run", io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        # small batches: one of all images, with as many of each class, would leave the bias at 0 on torch
+        more = ["--batch-size", "8", "--scratch", "--layers", "30"]
+        status = main(["train", str(picture_folder), *QUICK, *more, "--out", str(out)])
+    return status, out, printed.getvalue()
 
 
 def test_train_ends_well_and_leaves_one_complete_run_folder(trained):

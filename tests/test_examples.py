@@ -11,7 +11,7 @@ from kerastl.data import as_arrays, few_of_each, make_dataset
 from tiers import slow
 
 PHOTO = Path(__file__).parent.parent / "data/drawn_flowers/test/tulip/000.jpg"
-SLOW = {"train_from_scratch", "without_augmentation"}  # they compile a whole network for training, and for a server
+SLOW = {"fine_tune", "plot_heat", "train_from_scratch", "without_augmentation"}  # they compile much of a network
 FUNCTIONS = {name for name in tl.__all__ if callable(getattr(tl, name))}
 pytestmark = pytest.mark.usefixtures("matplotlib_stays")
 

@@ -81,6 +81,7 @@ def shuffled(model: keras.Model, layers: list) -> keras.Model:
     return copy
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layers", [["classifier"], ["base", "classifier"]])
 def test_random_weights_destroy_the_map(trained, flowers, layers):
     """The sanity check of Adebayo et al. (2018): a map that survives random weights shows the picture alone."""

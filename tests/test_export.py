@@ -186,6 +186,7 @@ def test_a_saved_model_becomes_a_litert_model_with_its_own_operations_only(augme
     np.testing.assert_allclose(ask_lite(content, images), augmenting.predict(images, verbose=0), atol=1e-4)
 
 
+@pytest.mark.slow
 def test_keras_exports_it_to_litert(augmenting, images, tmp_path):
     file, in_use = tmp_path / "model.tflite", tl.without_augmentation(augmenting)
     try:

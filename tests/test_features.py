@@ -40,6 +40,7 @@ def test_kept_labels_belong_to_their_features_in_a_shuffled_dataset(toy, data, a
     assert np.array_equal(kept.labels, labels[nearest])
 
 
+@pytest.mark.slow
 def test_views_are_different_augmentations_of_the_same_images(make_model, settle, ordered_data, arrays):
     frozen = frozen_part(settle(make_model(), arrays["train"][0]))
     kept = run_frozen(frozen, ordered_data.validation, views=3, verbose=0)

@@ -12,6 +12,7 @@ from kerastl.data import make_dataset
 from kerastl.engine import batches
 from kerastl.engine.frozen import Frozen
 from kerastl.engine.split import split_model
+from tiers import slow
 
 
 def batches_of(arrays, part: str, size: int = 9):
@@ -138,7 +139,7 @@ def test_ctrl_c_while_the_test_images_are_read_for_a_backup_ends_the_phase(toy, 
 # ---- datasets as people make them
 
 
-@pytest.mark.parametrize("seed", range(6))  # the smaller last batch comes first in some of them
+@pytest.mark.parametrize("seed", [0, 1, *slow(2, 3, 4, 5)])  # the smaller last batch comes first in 1, 4 and 5
 @pytest.mark.parametrize("views", [0, "fresh"])
 def test_batches_that_are_shuffled_can_be_learned_from(toy, data, arrays, seed, views):
     dataset = batches_of(arrays, "train").cache().shuffle(1000, seed=seed)

@@ -166,6 +166,7 @@ class Nudge(keras.callbacks.Callback):
         self.model.layers[-1].bias.assign_add([1e-3, 0, 0])
 
 
+@pytest.mark.slow
 def test_phase_2_after_another_phase_1_is_another_run(tmp_path):
     train(tmp_path, keep=[2])
     train(tmp_path, keep=[2])

@@ -1,5 +1,7 @@
 """Whatever places a command is given: no file that was there before is missing or changed."""
 
+import contextlib
+import io
 import shutil
 from pathlib import Path
 
@@ -40,14 +42,23 @@ NO_MAPS = NO_FOLDERS | {"maps"}
 NEW_PICTURES = ["new.png", "photos/layers.png", "link/layers.png", "~/Documents/layers.png"]
 
 
+@pytest.fixture(scope="module")
+def trained(picture_folder, tmp_path_factory):
+    """A folder of a run."""
+    out = tmp_path_factory.mktemp("runs") / "run"
+    with contextlib.redirect_stdout(io.StringIO()):
+        assert main(["train", str(picture_folder), *QUICK, "--layers", "5", "--out", str(out)]) == 0
+    return out
+
+
 @pytest.fixture
 def home(trained, picture_folder, tmp_path, monkeypatch):
     """A home folder, with a project in it that is the current folder; a file of the user's at every level."""
     project = tmp_path / "home" / "project"
     shutil.copytree(picture_folder, project / "photos")
     for name in ("run", "run with notes"):
-        shutil.copytree(trained[1], project / name)
-    shutil.copy(trained[1] / "model.keras", project / "model.keras")
+        shutil.copytree(trained, project / name)
+    shutil.copy(trained / "model.keras", project / "model.keras")
     for folder in ("../Documents", "maps", "run with notes", "run with notes/more"):
         (project / folder).mkdir(exist_ok=True)
         (project / folder / "mine.txt").write_text(folder)
@@ -68,9 +79,8 @@ def home(trained, picture_folder, tmp_path, monkeypatch):
 
 
 def places(refused: set[str]) -> list:
-    """PLACES. Those that are not refused take their time, since there the work is done: only one of them is fast."""
-    done = [place for place in PLACES if place not in {*refused, "run with notes"}]
-    return [*sorted(refused), "run with notes", *slow(*done)]
+    """PLACES. Those that are not refused take their time, since there the work is done."""
+    return [*sorted(refused), *slow(*(place for place in PLACES if place not in refused))]
 
 
 def contents(folder: Path) -> dict[Path, bytes]:

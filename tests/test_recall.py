@@ -127,6 +127,7 @@ def test_the_same_base_behind_another_scaling_has_a_memory_of_its_own(toy, order
     assert_close(kept.tensors[0][0], expected)
 
 
+@pytest.mark.slow
 def test_too_many_images_are_not_remembered_and_train_alike(make_toy, settle, ordered_data, arrays, monkeypatch, ran):
     def train():
         keras.utils.set_random_seed(3)

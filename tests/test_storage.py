@@ -221,6 +221,7 @@ def test_memory_file_and_stream_train_to_the_same_weights(make_toy, settle, orde
         assert np.array_equal(one, other)
 
 
+@pytest.mark.slow
 def test_the_place_and_the_stream_are_said(toy, data, budget, capsys, request):
     tl.train_head(toy, data, epochs=1)
     assert "1.73 kB in memory" in capsys.readouterr().out

@@ -150,6 +150,7 @@ def test_training_from_scratch_moves_everything(toy, data, differing):
     assert differing(before, tl.snapshot(toy)) == set(before)
 
 
+@pytest.mark.slow
 def test_training_from_scratch_settles_batch_norms_in_few_steps(make_toy, data):
     model = make_toy()
     tl.train_from_scratch(model, data, epochs=10, learning_rate=0.0, views=0, verbose=0)  # 30 steps

@@ -159,6 +159,7 @@ def test_fact_7_a_partly_frozen_base_stays_so_through_save_and_load(model, tmp_p
     assert [weight.path for weight in loaded.trainable_weights] == [weight.path for weight in model.trainable_weights]
 
 
+@pytest.mark.slow
 def test_fact_8_learning_from_scratch_has_fair_batch_norm_statistics(model, make_toy, data):
     notice(8, still_so={norm.momentum for norm in norms_of(model)} == {0.999})
 
@@ -185,6 +186,7 @@ def test_fact_9_training_leaves_jit_compilation_to_keras(toy, data):
     assert toy.jit_compile == fresh.jit_compile
 
 
+@pytest.mark.slow
 def test_fact_10_dropout_inside_a_frozen_base_is_off(data, arrays, settle):
     images = arrays["test"][0].astype("float32")
     model = settle(tl.build_model("EfficientNetB0", data, weights=None, augment=False), arrays["train"][0])
@@ -238,6 +240,7 @@ def test_fact_13_a_model_called_or_exported_with_training_false_does_not_augment
         np.testing.assert_allclose(answer, [expected, expected], atol=1e-5)
 
 
+@pytest.mark.slow
 def test_fact_14_pictures_leave_memory_with_the_last_dataset_that_reads_them():
     def read_some() -> float:
         """Megabytes of memory after a dataset of 60 MB was made, read through another one, and dropped."""
