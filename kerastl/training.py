@@ -164,6 +164,7 @@ def train_from_scratch(
         >>> len(history.history["val_accuracy"])
         1
     """
+    find_base_model(model)
     check_epochs(epochs)
     check_data(model, data)
     steps = epochs * count_batches(data.train)

@@ -273,3 +273,20 @@ def test_how_much_is_kept_and_will_be_is_said_before_the_pass(make_model, data, 
     monkeypatch.setenv("KERASTL_MEMORY_MB", "0.02")
     tl.fine_tune(model, data, epochs=1)
     assert f"kB in a temporary file; with views=0 only {promised}\n" in capsys.readouterr().out
+
+
+def test_the_class_of_an_optimizer_is_no_rate(toy, data):
+    with pytest.raises(ValueError, match=r"Expected 0 or a positive number.*or an optimizer of Keras"):
+        tl.train_head(toy, data, epochs=1, learning_rate=keras.optimizers.Adam, verbose=0)
+    assert tl.train_head(toy, data, epochs=1, verbose=0).epoch == [0]
+
+
+@pytest.mark.parametrize("train", [tl.train_head, tl.train_from_scratch])
+@pytest.mark.parametrize("epochs", [0, "3"])
+def test_all_ways_to_train_refuse_impossible_epochs_alike(toy, data, train, epochs, differing):
+    momentum = toy.get_layer("toy").get_layer("bn1").momentum
+    with pytest.raises(ValueError, match=r"Expected a whole number, 1 or more"):
+        train(toy, data, epochs=epochs)
+    with pytest.raises(TypeError, match=r"Received str. Expected a keras.Model"):
+        train("model", data)
+    assert toy.get_layer("toy").get_layer("bn1").momentum == momentum

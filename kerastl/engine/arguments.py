@@ -6,7 +6,7 @@ from numbers import Real
 
 import keras
 
-from kerastl.checks import check_size, is_whole
+from kerastl.checks import check_size, is_whole, list_some
 from kerastl.data import check_image_data
 from kerastl.engine.batches import FRESH
 from kerastl.private import can_train
@@ -17,15 +17,17 @@ def check_arguments(epochs, learning_rate, views, callbacks, backup_dir) -> None
     check_epochs(epochs)
     if isinstance(learning_rate, Real):
         impossible = isinstance(learning_rate, bool) or not learning_rate >= 0 or math.isinf(learning_rate)
-    else:  # a schedule is callable, too
-        impossible = not (isinstance(learning_rate, keras.optimizers.Optimizer) or callable(learning_rate))
+    else:  # a schedule is callable, too; but so is a class
+        known = isinstance(learning_rate, keras.optimizers.Optimizer) or callable(learning_rate)
+        impossible = isinstance(learning_rate, type) or not known
     if impossible:
         raise ValueError(
             f"Received learning_rate={learning_rate!r}. Expected 0 or a positive number, such as 1e-3; or a schedule "
             "or an optimizer of Keras."
         )
-    if views not in (FRESH, None) and not is_whole(views, least=0):
-        raise ValueError(f"Received views={views!r}. Expected 0, a positive whole number, or {FRESH!r}.")
+    named = views is None or (isinstance(views, str) and views == FRESH)
+    if not named and not is_whole(views, least=0):
+        raise ValueError(f"Received views={views!r}. Expected 0, a positive whole number, {FRESH!r}, or None.")
     if any(isinstance(callback, keras.callbacks.BackupAndRestore) for callback in callbacks):
         raise ValueError("Received the callback BackupAndRestore, which does not know of phases. Use `backup_dir`.")
     if not isinstance(backup_dir, str | os.PathLike | None):
@@ -44,7 +46,7 @@ def check_data(model, data) -> None:
     outputs = max(model.output_shape[-1], 2)
     if len(data.class_names) != outputs:
         raise ValueError(
-            f"The data have {len(data.class_names)} classes ({', '.join(data.class_names[:5])}…), the model "
+            f"The data have {len(data.class_names)} classes ({list_some(data.class_names)}), the model "
             f"has {outputs} outputs. Build the model with these data: `build_model(base, data)`."
         )
     check_size(data.train.element_spec[0].shape[1:], model)
