@@ -290,3 +290,41 @@ def test_all_ways_to_train_refuse_impossible_epochs_alike(toy, data, train, epoc
     with pytest.raises(TypeError, match=r"Received str. Expected a keras.Model"):
         train("model", data)
     assert toy.get_layer("toy").get_layer("bn1").momentum == momentum
+
+
+@pytest.mark.parametrize("name", ["train_step", "compute_loss"])
+def test_a_model_with_a_step_of_its_own_is_refused(toy, data, name):
+    own = type("Own", (keras.Model,), {name: lambda self, *given, **named: None})
+    model = own(toy.inputs, toy.outputs)
+    with pytest.raises(ValueError, match=rf"a `{name}` of its own, which would not be used here"):
+        tl.train_head(model, data, epochs=1, verbose=0)
+
+
+def test_a_model_with_a_call_of_its_own_is_refused(toy, data):
+    class Own(keras.Model):
+        def call(self, images, training=None, mask=None):
+            return super().call(255 - images, training=training)
+
+    with pytest.raises(ValueError, match=r"has a `call` of its own"):
+        tl.train_head(Own(toy.inputs, toy.outputs), data, epochs=1, verbose=0)
+
+
+def test_a_dataset_that_gives_less_in_a_later_pass_is_an_error_in_words(toy, data, arrays):
+    passes = []
+
+    def generate():
+        passes.append(None)
+        yield from batches_of(arrays, "train").take(3 if len(passes) < 4 else 1)
+
+    dataset = tf.data.Dataset.from_generator(generate, output_signature=data.train.element_spec)
+    with pytest.raises(ValueError, match=r"gave 3 batches at first, and only 1 now"):
+        tl.train_head(toy, with_training(data, dataset), epochs=4, views="fresh", verbose=0)
+
+
+def test_a_backup_goes_on_with_an_optimizer_that_the_same_program_makes_again(make_toy, data, tmp_path):
+    def train():
+        keras.utils.set_random_seed(0)
+        sgd = keras.optimizers.SGD(0.1)  # Keras gives each one another name
+        return tl.train_head(make_toy(), data, epochs=2, learning_rate=sgd, backup_dir=tmp_path, verbose=0)
+
+    assert train().history == train().history

@@ -9,6 +9,7 @@ import keras
 from kerastl.checks import check_size, is_whole, list_some
 from kerastl.data import check_image_data
 from kerastl.engine.batches import FRESH
+from kerastl.graph import is_kerass
 from kerastl.private import can_train
 
 
@@ -52,8 +53,13 @@ def check_data(model, data) -> None:
     check_size(data.train.element_spec[0].shape[1:], model)
 
 
-def check_trainable(upper: keras.Model, learning_rate) -> None:
-    """Raise ValueError when nothing can be trained, or not by the optimizer that was given as the rate."""
+def check_trainable(model: keras.Model, upper: keras.Model, learning_rate) -> None:
+    """Raise ValueError when nothing can be trained, or not in the way, or by the optimizer, that the user gave."""
+    for name in ("train_step", "compute_loss"):
+        if not is_kerass(getattr(type(model), name)):
+            raise ValueError(
+                f"{model.name!r} has a `{name}` of its own, which would not be used here. Train it with Keras's `fit`."
+            )
     if not upper.trainable_weights:
         raise ValueError("Nothing in the model can be trained: every layer is frozen. Unfreeze the head, at least.")
     if isinstance(learning_rate, keras.optimizers.Optimizer) and not can_train(learning_rate, upper.trainable_weights):

@@ -81,6 +81,11 @@ class Batches(keras.utils.PyDataset):
         self.kept, self.steps, self.images = source.kept, source.steps, source.images
         self.error: Exception | None = None  # why reading failed: TensorFlow would make an error of its own of it
         self._source, self._inputs, self._devices = source, upper.inputs, count_replicas(upper)
+        if source.kept and (source.images - 1) % source.batch_size + 1 < self._devices:
+            raise ValueError(
+                f"The last batch has {(source.images - 1) % source.batch_size + 1} of {source.images} images, for "
+                f"{self._devices} devices. Expected one for each at least: choose another batch_size."
+            )
         self._epoch, self._next = None, 0
 
     def __len__(self) -> int:
@@ -93,6 +98,12 @@ class Batches(keras.utils.PyDataset):
             return single(empty), np.zeros(size, np.int64)
         try:
             tensors, labels = next(self._epoch)
+        except StopIteration:
+            self.error = ValueError(
+                f"The dataset gave {self.steps} batches at first, and only {number} now. Expected the same number in "
+                "each pass."
+            )
+            raise self.error from None
         except Exception as error:
             self.error = error
             raise

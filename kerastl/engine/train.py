@@ -40,7 +40,7 @@ def _train(model, data, phase, epochs, learning_rate, views, class_weight, callb
     check_data(model, data)
     loss, split = loss_for(model), split_model(model)
     frozen, upper = Frozen(model, split), split.upper
-    check_trainable(upper, learning_rate)
+    check_trainable(model, upper, learning_rate)
     history, best, backup = keras.callbacks.History(), Best(upper), None
     history.epoch, model.history, model.stop_training = [], history, False
     warn_of_what_goes(model, loss)
