@@ -12,6 +12,7 @@ from kerastl.data import make_dataset
 from kerastl.engine import batches
 from kerastl.engine.frozen import Frozen
 from kerastl.engine.split import split_model
+from kerastl.progress import Progress
 from tiers import slow
 
 
@@ -266,7 +267,9 @@ def test_the_usual_number_of_views_is_bounded(make_model, data):
 def test_how_much_is_kept_and_will_be_is_said_before_the_pass(make_model, data, monkeypatch, capsys):
     model = make_model()
     tl.train_head(model, data, epochs=1)
-    promised = re.search(r"kB in memory; phase 2: (.*) for each view", capsys.readouterr().out)[1]
+    promised = re.search(
+        r"kB in memory; phase 2, with 30 layers: (.*), and as much for each view", capsys.readouterr().out
+    )[1]
     tl.unfreeze_top(model, 30)
     tl.fine_tune(model, data, epochs=1, views=0)
     assert f"{promised} in memory\n" in capsys.readouterr().out
@@ -328,3 +331,33 @@ def test_a_backup_goes_on_with_an_optimizer_that_the_same_program_makes_again(ma
         return tl.train_head(make_toy(), data, epochs=2, learning_rate=sgd, backup_dir=tmp_path, verbose=0)
 
     assert train().history == train().history
+
+
+class Shown(Progress):
+    """A bar that remembers what it counted."""
+
+    last = None
+
+    def __exit__(self, *error):
+        Shown.last = (self.label, self.done, self.total)
+        super().__exit__(*error)
+
+
+def test_the_bar_counts_each_image_once_an_epoch_also_where_many_steps_run_in_one_call(toy, data, monkeypatch):
+    from kerastl.engine import train
+
+    monkeypatch.setattr(train, "Progress", Shown)
+    tl.train_head(toy, data, epochs=2, verbose=0)  # three steps; Keras runs sixteen in a call
+    assert Shown.last == ("phase 1", 48, 48)
+
+
+@pytest.mark.parametrize("weights", [{"blue": 2.0}, {3: 1.0}, [1, 1, 1]])
+def test_class_weights_that_name_no_class_are_refused(toy, data, weights):
+    with pytest.raises(ValueError, match=r"Expected \{number of a class: its weight\}, as \{0: 1.0, 1: 1.0, 2: 1.0\}"):
+        tl.train_head(toy, data, epochs=1, class_weight=weights, verbose=0)
+
+
+@pytest.mark.parametrize("callback", [keras.callbacks.EarlyStopping, "stop"])
+def test_what_is_no_callback_is_refused(toy, data, callback):
+    with pytest.raises(TypeError, match=r"Expected callbacks of Keras"):
+        tl.train_head(toy, data, epochs=1, callbacks=[callback], verbose=0)

@@ -210,7 +210,8 @@ def _outlook(frozen: Frozen, room: Room, images: int, rows: int, shuffle: bool) 
     """What people should know of the room that is taken, before a long pass."""
     said = [room.place]
     if shuffle and frozen.bytes_later:
-        said.append(f"phase 2: {size_text(images * frozen.bytes_later)} for each view")
+        later = size_text(images * frozen.bytes_later)
+        said.append(f"phase 2, with 30 layers: {later}, and as much for each view")
     if rows > 1 and isinstance(room.arrays[0], np.memmap):
         said.append(f"with views=0 only {size_text(sum(array[0].nbytes for array in room.arrays))}")
     return "; ".join(said)
