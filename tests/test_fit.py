@@ -211,6 +211,7 @@ def test_pixels_of_bicubic_resizing_and_of_a_dark_picture_are_no_mistake(toy, da
         (lambda images: images / 255, "Pixels run from 0 to"),
         (lambda images: images / 127.5 - 1, "Pixels run from -1 to"),
         (lambda images: images - 120.0, "Pixels run from -120 to"),
+        (lambda images: images * 257.0, "Pixels run from 0 to"),
         (lambda images: np.where(images > 200, np.nan, images), "no numbers"),
     ],
 )
@@ -361,3 +362,21 @@ def test_class_weights_that_name_no_class_are_refused(toy, data, weights):
 def test_what_is_no_callback_is_refused(toy, data, callback):
     with pytest.raises(TypeError, match=r"Expected callbacks of Keras"):
         tl.train_head(toy, data, epochs=1, callbacks=[callback], verbose=0)
+
+
+def test_devices_that_cannot_share_a_batch_equally_are_warned_of_and_one_without_an_image_is_refused():
+    def kept(images: int, batch_size: int):
+        return batches.Kept([np.zeros((1, images, 4), "float32")], np.zeros(images, np.int64), batch_size)
+
+    with pytest.raises(ValueError, match=r"The last batch has 1 of 9 images, for 2 devices"):
+        batches._check_shares(kept(9, 4), 2)
+    with pytest.warns(UserWarning, match=r"2 devices cannot share batches of 3 and 3 images equally"):
+        batches._check_shares(kept(9, 3), 2)
+    batches._check_shares(kept(12, 8), 2)
+
+
+def test_whole_numbers_beyond_255_are_no_pixels(toy, data, arrays):
+    images, labels = arrays["train"]
+    for change in (images.astype(np.uint16) * 257, images.astype(np.int32) - 100):
+        with pytest.raises(ValueError, match=r"Pixels run from .* Expected 0 to 255"):
+            tl.train_head(toy, with_training(data, make_dataset(change, labels, 9)), epochs=1, verbose=0)

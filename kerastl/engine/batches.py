@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import warnings
 from collections.abc import Iterator
 
 import keras
@@ -81,11 +82,8 @@ class Batches(keras.utils.PyDataset):
         self.kept, self.steps, self.images = source.kept, source.steps, source.images
         self.error: Exception | None = None  # why reading failed: TensorFlow would make an error of its own of it
         self._source, self._inputs, self._devices = source, upper.inputs, count_replicas(upper)
-        if source.kept and (source.images - 1) % source.batch_size + 1 < self._devices:
-            raise ValueError(
-                f"The last batch has {(source.images - 1) % source.batch_size + 1} of {source.images} images, for "
-                f"{self._devices} devices. Expected one for each at least: choose another batch_size."
-            )
+        if source.kept and self._devices > 1:
+            _check_shares(source, self._devices)
         self._epoch, self._next = None, 0
 
     def __len__(self) -> int:
@@ -119,6 +117,22 @@ class Batches(keras.utils.PyDataset):
     def close(self) -> None:
         """Let go of the source: TensorFlow keeps what reads a Python dataset for ever, and this with it (fact 14)."""
         self._source, self._epoch = None, None
+
+
+def _check_shares(source: Kept, devices: int) -> None:
+    """Raise ValueError when a device would get nothing of a batch; warn where some get more than others."""
+    last = (source.images - 1) % source.batch_size + 1
+    if last < devices:
+        raise ValueError(
+            f"The last batch has {last} of {source.images} images, for {devices} devices. Expected one for each at "
+            "least: choose another batch_size."
+        )
+    if last % devices or source.batch_size % devices:
+        warnings.warn(
+            f"{devices} devices cannot share batches of {source.batch_size} and {last} images equally. Keras weighs "
+            "the devices alike, not the images: the result will differ a little from that of one device.",
+            stacklevel=2,
+        )
 
 
 def make_batches(frozen: Frozen, dataset, views, shuffle: bool, verbose: int, label: str) -> Kept | Streamed:
