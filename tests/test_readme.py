@@ -132,6 +132,14 @@ def test_the_table_of_many_photos_is_the_measured_one(benchmark):
     assert f"a peak of {rows[-1]['peak_mb']:,} MiB" in " ".join(README.split())
 
 
+def test_the_table_of_engines_is_the_measured_one(benchmark):
+    load, results = benchmark
+    inference = load("inference")
+    table = "\n".join([inference.HEAD, *inference.table(results("inference"))])
+    assert table.count("\n") > 20
+    assert table in (ROOT / "benchmarks/README.md").read_text()
+
+
 def test_the_sentences_on_speed_are_the_measured_ones(benchmark, monkeypatch):
     monkeypatch.syspath_prepend(ROOT / "data/make")
     load, results = benchmark
