@@ -188,10 +188,8 @@ def check_batches(dataset) -> None:
         )
     spec = getattr(dataset, "element_spec", None)
     if spec is not None and not _are_pairs(spec):
-        raise ValueError(
-            f"The dataset has elements {spec}. Expected batches (images, labels), with integer labels of shape "
-            f"(batch,).{_advice(spec)}"
-        )
+        advice = _advice(spec) or " The labels are whole numbers, of shape (batch,)."
+        raise ValueError(f"The dataset has elements {spec}. Expected batches (images, labels).{advice}")
     check_end(dataset)
 
 

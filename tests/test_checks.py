@@ -280,5 +280,5 @@ def test_a_width_without_imagenet_weights_is_an_error_without_a_download(data, n
     ],
 )
 def test_what_is_no_pair_of_images_and_whole_numbers_is_refused_in_words(toy, data, change):
-    with pytest.raises(ValueError, match=r"Expected batches \(images, labels\), with integer labels"):
+    with pytest.raises(ValueError, match=r"Expected batches \(images, labels\)\. The labels are whole numbers"):
         tl.evaluate(toy, data.test.map(change))

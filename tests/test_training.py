@@ -335,7 +335,7 @@ def test_an_impossible_number_of_epochs_is_an_error(toy, data, epochs):
 
 @pytest.mark.parametrize("views", [-1, 1.5, True, "all"])
 def test_impossible_views_are_an_error(toy, data, views):
-    with pytest.raises(ValueError, match=r"Received views=.*Expected 0, a positive whole number, or 'fresh'"):
+    with pytest.raises(ValueError, match=r"Received views=.*Expected 0, a positive whole number, 'fresh', or None"):
         tl.train_head(toy, data, views=views, verbose=0)
 
 
