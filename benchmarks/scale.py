@@ -34,7 +34,6 @@ BASES = {  # base: (pixels on a side, more arguments)
     "ResNet50": (224, {}),
     "InceptionV3": (299, {}),
     "ConvNeXtTiny": (224, {}),
-    "VGG16": (224, {}),
 }
 
 

@@ -132,6 +132,14 @@ def test_the_table_of_many_photos_is_the_measured_one(benchmark):
     assert f"a peak of {rows[-1]['peak_mb']:,} MiB" in " ".join(README.split())
 
 
+def test_the_table_of_scale_is_the_measured_one(benchmark):
+    load, results = benchmark
+    page, measured = (ROOT / "docs/scale.md").read_text(), results("scale")
+    assert "\n".join(load("scale").table(measured)) in page
+    kept = 1e6 * measured["MobileNetV2"]["kept 2"]
+    assert f"| 1,000,000 | 151 GB | {kept / 1e9:.3g} GB |" in page
+
+
 def test_the_table_of_engines_is_the_measured_one(benchmark):
     load, results = benchmark
     inference = load("inference")
