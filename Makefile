@@ -3,17 +3,31 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 READY = $(VENV)/ready
+# Two files of tests at a time: nine tenths of their time is one thread that builds graphs. More would want more memory.
+PYTEST = $(BIN)/python -m pytest -n 2 --dist loadfile
+REQUIREMENTS = requirements.txt requirements-dev.txt pyproject.toml
+# The tests that hold on every backend of Keras.
+ON_BACKENDS = backends devices training fit freezing equality backup evaluation explain prediction saving command_line plots
 
-.PHONY: demo test test-all browser lessons try-lessons recap slides pictures lab lint wheel clean
+.PHONY: demo test test-all test-weekly backends browser lessons try-lessons recap slides pictures lab lint wheel clean
 
 demo: $(READY)  ## train on the bundled flowers; the run folder is runs/demo
 	$(BIN)/python -m kerastl train drawn_flowers --weights garden --out runs/demo --overwrite
 
-test: $(READY)  ## run the tests
-	$(BIN)/python -m pytest
+test: $(READY)  ## run the fast tests: at most five minutes on two cores
+	$(PYTEST)
 
-test-all: $(READY)  ## run the slow tests, too
-	$(BIN)/python -m pytest -m "not browser"
+test-all: $(READY)  ## run the slow tests, too, as CI does
+	$(PYTEST) -m "not weekly and not browser"
+
+test-weekly: $(READY)  ## run what takes too long for CI: every base at every depth
+	$(PYTEST) -m weekly
+
+# (A program of JAX is compiled anew by each test, unless it is kept.)
+backends: .venv-jax/ready .venv-torch/ready  ## the tests of the workflow, with Keras on JAX and on torch
+	KERAS_BACKEND=jax JAX_COMPILATION_CACHE_DIR=.venv-jax/compiled JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS=0 \
+		.venv-jax/bin/python -m pytest $(ON_BACKENDS:%=tests/test_%.py)
+	KERAS_BACKEND=torch .venv-torch/bin/python -m pytest $(ON_BACKENDS:%=tests/test_%.py)
 
 browser: $(READY)  ## look at the reports in a real browser; needs Chromium (Debian: apt install chromium)
 	$(BIN)/python -m pip install --quiet -r requirements-browser.txt
@@ -45,12 +59,21 @@ wheel: $(READY)  ## build dist/kerastl-*.whl, with the bundled data inside
 	$(BIN)/python -m build --wheel --no-isolation
 
 clean:  ## remove the environment and all runs
-	rm -rf $(VENV) runs build dist
+	rm -rf $(VENV) .venv-jax .venv-torch runs build dist
 
-$(READY): requirements.txt requirements-dev.txt pyproject.toml
+define environment  # a folder, and what to install there beside the rest
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 14))' || \
 		{ echo "kerastl needs Python 3.10 to 3.13; $(PYTHON) is $$($(PYTHON) -V). Try: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet -r requirements.txt -r requirements-dev.txt --editable .
-	@touch $(READY)
+	$(PYTHON) -m venv $(1)
+	$(1)/bin/python -m pip install --quiet --upgrade pip
+	$(1)/bin/python -m pip install --quiet -r requirements.txt -r requirements-dev.txt --editable . $(2)
+	@touch $(1)/ready
+endef
+
+$(READY): $(REQUIREMENTS)
+	$(call environment,$(VENV))
+
+# On Linux pip takes torch with all that graphics cards need, several GB. PIP_EXTRA_INDEX_URL can name the index of
+# builds for the CPU that pytorch.org gives.
+.venv-%/ready: $(REQUIREMENTS)
+	$(call environment,.venv-$*,$*)

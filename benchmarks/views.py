@@ -26,6 +26,14 @@ from common import make_parser, read_results, write_results
 from kerastl.data import as_arrays, few_of_each, make_dataset
 
 LAYERS = 30
+SETS = {  # the files of results, results/views_….json, and what they are of
+    "drawn_flowers_20": "drawn flowers",
+    "drawn_flowers": "drawn flowers",
+    "flower_photos_20": "flower photos",
+    "hymenoptera": "ants and bees",
+    "flower_photos_100": "flower photos",
+    "flower_photos": "flower photos",
+}
 HEAD = """\
 | set | training images | seeds | views | accuracy | difference to 0 views | loss | difference to 0 views | time |
 |---|---|---|---|---|---|---|---|---|"""

@@ -81,9 +81,9 @@ def compare_strategies() -> None:
 def few_pictures(seed: int) -> tl.ImageData:
     """The drawn flowers with only a few training pictures of each class, another choice for each seed."""
     flowers = tl.load_images("drawn_flowers")
-    images, labels = read_folder(bundled_folder() / "drawn_flowers", (96, 96))[0]["train"]
-    chosen = few_of_each(labels, FEW, seed)
-    return flowers._replace(train=make_dataset(images[chosen], labels[chosen], shuffle=True))
+    images, labels, rows, _ = read_folder(bundled_folder() / "drawn_flowers", (96, 96))
+    chosen = rows["train"][few_of_each(labels[rows["train"]], FEW, seed)]
+    return flowers._replace(train=make_dataset(images, labels, shuffle=True, rows=chosen))
 
 
 if __name__ == "__main__":

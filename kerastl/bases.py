@@ -74,7 +74,7 @@ _FAMILIES = {
     "xception": (71, {"Xception": 299}),
 }
 
-BASES = {
+BASES: dict[str, Base] = {
     name: Base(name, family, image_size, smallest_image)
     for family, (smallest_image, names) in _FAMILIES.items()
     for name, image_size in names.items()

@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 import keras
 
-from kerastl.graph import find_calls, is_batch_norm, leaf_layers, live_tensors, own_weights, run_order
+from kerastl.calls import find_calls
+from kerastl.graph import is_batch_norm, leaf_layers, live_tensors, own_weights, run_order
 
 
 class Block(NamedTuple):
@@ -74,6 +75,10 @@ def list_blocks(model: keras.Model) -> Blocks:
 
     Raises:
         TypeError, ValueError: not a Keras model, not built, or without one base inside.
+
+    Example:
+        >>> list_blocks(model).total.trainable
+        6405
     """
     calls = find_calls(model)
     nodes = run_order(calls.base)

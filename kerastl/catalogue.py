@@ -1,4 +1,4 @@
-"""Read an image set of the catalogue of TensorFlow Datasets into arrays, by its name."""
+"""Read an image set of the catalogue of TensorFlow Datasets into one array, by its name."""
 
 import difflib
 import os
@@ -10,13 +10,14 @@ import numpy as np
 
 from kerastl.bases import BUNDLED_SETS, suggest
 from kerastl.reading import resize
-from kerastl.sources import PART_NAMES, nearest_parent
+from kerastl.sources import PART_NAMES, READ_AT_ONCE, Pictures, nearest_parent
+from kerastl.storage import find_room_for_pictures, release
 
 PATIENCE = 10  # seconds in which a server has to answer
 
 
-def read_tfds(name: str, size) -> tuple[dict, list[str]]:
-    """{part: (images, labels)} and the class names of a TensorFlow Datasets set."""
+def read_tfds(name: str, size) -> Pictures:
+    """Read the pictures of a TensorFlow Datasets set, in its own order."""
     import tensorflow_datasets as tfds
     from PIL import Image
 
@@ -49,20 +50,22 @@ def read_tfds(name: str, size) -> tuple[dict, list[str]]:
             "connection; or copy a prepared set from another machine to ~/tensorflow_datasets; or, without one, use "
             'the bundled pictures: load_images("drawn_flowers").'
         ) from error
-    parts = {}
-    for part in PART_NAMES:
-        if part in builder.info.splits:
-            pairs = [
-                (resize(Image.fromarray(np.squeeze(image)), size), label)
-                for image, label in tfds.as_numpy(builder.as_dataset(split=part, as_supervised=True))
-            ]
-            images, labels = zip(*pairs, strict=True)
-            parts[part] = np.stack(images), np.array(labels, np.int64)
-    if "train" not in parts:
-        raise ValueError(
-            f"TensorFlow Datasets' {name!r} has no part named 'train'; it has {list(builder.info.splits)}."
-        )
-    return parts, list(features[keys[1]].names)
+    splits = builder.info.splits
+    if "train" not in splits:
+        raise ValueError(f"TensorFlow Datasets' {name!r} has no part named 'train'; it has {list(splits)}.")
+    parts = [part for part in PART_NAMES if part in splits]
+    count = sum(splits[part].num_examples for part in parts)
+    images, labels, rows, end = find_room_for_pictures(count, size), np.empty(count, np.int64), {}, 0
+    for part in parts:
+        start = end
+        for image, label in tfds.as_numpy(builder.as_dataset(split=part, as_supervised=True)):
+            images[end] = resize(Image.fromarray(np.squeeze(image)), size)
+            labels[end] = label
+            end += 1
+            if end % READ_AT_ONCE == 0:
+                release([images])
+        rows[part] = np.arange(start, end)
+    return Pictures(images, labels, rows, list(features[keys[1]].names))
 
 
 def _look_for_network(builder) -> None:

@@ -3,10 +3,14 @@
 import itertools
 import os
 import shutil
+import time
+import warnings
 from numbers import Integral
 from pathlib import Path
 
 import numpy as np
+
+PATIENCE = 10  # seconds of silent counting
 
 # How to make what is expected, as lines to be copied.
 _DATASET = "tf.data.Dataset.from_tensor_slices((images, labels)).batch(32)"
@@ -61,9 +65,9 @@ def check_dataset(dataset, part: str) -> None:
             f"The {part} part is a {type(dataset).__name__}. Expected a tf.data.Dataset of batches (images, labels); "
             f"from arrays: `{_DATASET}`."
         )
-    if int(dataset.cardinality()) in (0, -1):
-        found = "is empty" if int(dataset.cardinality()) == 0 else "repeats without end"
-        raise ValueError(f"The {part} dataset {found}. Expected one that gives each of its images once.")
+    if int(dataset.cardinality()) == 0:
+        raise ValueError(f"The {part} dataset is empty. Expected one that gives each of its images once.")
+    check_end(dataset, f"{part} dataset")
     spec = dataset.element_spec
     if not _is_images_and_labels(spec):
         raise ValueError(
@@ -75,6 +79,38 @@ def check_dataset(dataset, part: str) -> None:
             f"The {part} dataset has images of unknown size {tuple(spec[0].shape[1:])}. Expected one size for all: "
             "resize them, with `dataset.map`, before they are put into batches."
         )
+
+
+def check_end(dataset, name: str = "dataset") -> None:
+    """Raise ValueError when a dataset is known to have no end."""
+    if hasattr(dataset, "cardinality") and int(dataset.cardinality()) == -1:
+        raise ValueError(
+            f"The {name} repeats without end. Expected one that gives each of its images once: leave out `.repeat()`."
+        )
+
+
+def count_by_walking(dataset) -> int:
+    """How many batches a dataset has that does not know it itself, as one from a generator or after `filter`.
+
+    Whether it has an end nobody can know before it is there: so it is said, once, when that takes long.
+    """
+    start, count, said = time.monotonic(), 0, False
+    for count, _ in enumerate(dataset, start=1):
+        if not said and time.monotonic() - start > PATIENCE:
+            said = True
+            warnings.warn(
+                f"A dataset does not know how many batches it has. They are counted: {count:,} in {PATIENCE} s. If it "
+                "repeats without end, this never ends: stop it, and use `dataset.take(batches)`. If you know their "
+                "number: `dataset.apply(tf.data.experimental.assert_cardinality(batches))`.",
+                stacklevel=2,
+            )
+    return count
+
+
+def _are_pairs(spec) -> bool:
+    """Whether elements may be images and labels, as far as their specification tells."""
+    pair = isinstance(spec, tuple) and len(spec) == 2 and all(hasattr(one, "shape") for one in spec)
+    return pair and spec[1].shape.rank in (1, None) and spec[1].dtype.is_integer
 
 
 def _is_images_and_labels(spec) -> bool:
@@ -98,13 +134,23 @@ def _advice(spec) -> str:
     images, labels = spec
     if images.shape.rank == 3 and labels.shape.rank == 0:
         return " Put them into batches: `dataset.batch(32)`."
-    if labels.shape.rank == 2 and labels.shape[1] == 1:
-        return " Take one axis off the labels: `dataset.map(lambda images, labels: (images, labels[:, 0]))`."
     if labels.shape.rank == 2:
-        return " Of one-hot labels: `dataset.map(lambda images, labels: (images, tf.argmax(labels, axis=1)))`."
+        return _advice_on_labels(labels.shape)
     if images.shape.rank == 4 and images.shape[-1] == 1:
         return " Of grey images: `dataset.map(lambda images, labels: (tf.repeat(images, 3, axis=-1), labels))`."
     return ""
+
+
+def _advice_on_labels(shape) -> str:
+    """What to do about labels of two axes."""
+    if shape[1] == 1:
+        return " Take one axis off the labels: `dataset.map(lambda images, labels: (images, labels[:, 0]))`."
+    return " Of one-hot labels: `dataset.map(lambda images, labels: (images, tf.argmax(labels, axis=1)))`."
+
+
+def list_some(names) -> str:
+    """The first few of some names, for people."""
+    return ", ".join(map(str, names[:5])) + ("…" if len(names) > 5 else "")
 
 
 def is_whole(number, least: int) -> bool:
@@ -140,16 +186,23 @@ def check_batches(dataset) -> None:
             f"Received {type(dataset).__name__}. Expected a tf.data.Dataset of batches (images, labels); from arrays: "
             f"`{_DATASET}`."
         )
-    if hasattr(getattr(dataset, "element_spec", None), "shape"):
+    spec = getattr(dataset, "element_spec", None)
+    if spec is not None and not _are_pairs(spec):
         raise ValueError(
-            f"The dataset has elements {dataset.element_spec}. Expected batches (images, labels)."
-            f"{_advice(dataset.element_spec)}"
+            f"The dataset has elements {spec}. Expected batches (images, labels), with integer labels of shape "
+            f"(batch,).{_advice(spec)}"
         )
+    check_end(dataset)
 
 
 def check_labels(labels, classes: int) -> None:
-    """Raise ValueError when one of some labels names none of the classes; one output stands for two of them."""
+    """Raise ValueError when one of some labels is none of the classes' numbers; one output stands for two classes."""
     labels, classes = np.asarray(labels), max(classes, 2)
+    if labels.ndim != 1:
+        raise ValueError(
+            f"The labels have the shape {labels.shape}. Expected one whole number for each image."
+            f"{_advice_on_labels(labels.shape) if labels.ndim == 2 else ''}"
+        )
     if labels.min() < 0 or labels.max() >= classes:
         raise ValueError(
             f"The labels run from {labels.min()} to {labels.max()}; the model knows {classes} classes, 0 to "

@@ -3,14 +3,18 @@
 import os
 import weakref
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from kerastl.bases import BUNDLED_SETS, bundled_folder
 from kerastl.catalogue import read_tfds
-from kerastl.checks import check_dataset, check_seed, check_source
+from kerastl.checks import check_dataset, check_seed, check_source, is_whole, list_some
 from kerastl.sources import PART_NAMES, nearest_parent, read_folder
+from kerastl.storage import release
+
+if TYPE_CHECKING:
+    import tensorflow as tf
 
 
 class ImageData(NamedTuple):
@@ -18,24 +22,32 @@ class ImageData(NamedTuple):
 
     Each dataset is a `tf.data.Dataset` of batches (images, labels): images uint8 or float32, 0–255, of shape (batch,
     height, width, 3); labels integers that index `class_names`. Whoever has datasets already makes one by hand.
+
+    Example:
+        >>> german = ImageData(*flowers[:3], ["Gänseblümchen", "Löwenzahn", "Rose", "Sonnenblume", "Tulpe"])
+        >>> german.class_names[1]
+        'Löwenzahn'
     """
 
-    train: object
-    validation: object
-    test: object
+    train: "tf.data.Dataset"
+    validation: "tf.data.Dataset"
+    test: "tf.data.Dataset"
     class_names: list[str]
 
 
 def load_images(
-    source,
+    source: str | os.PathLike,
     *,
-    image_size=None,
+    image_size: int | tuple[int, int] | None = None,
     batch_size: int = 32,
     validation_split: float = 0.1,
     test_split: float = 0.2,
     seed: int = 0,
 ) -> ImageData:
     """Load labelled images, the first step of the workflow. Every file is read once, on all cores.
+
+    Pixels are kept in memory, as long as they take at most half of what kerastl may use of it (that is half of the free
+    memory, or what the variable KERASTL_MEMORY_MB says); more go to a temporary file, and memory stays free.
 
     Args:
         source: one of
@@ -58,20 +70,22 @@ def load_images(
     Raises:
         FileNotFoundError: the folder is not there.
         ValueError: unknown name; an archive, a table or another file; no class folders, or only one; too few images in
-            a class; parts that do not agree.
+            a class; parts that do not agree, or two for the same use, such as `val` and `validation`.
+        OSError: neither memory nor the temporary folder has room for the pictures.
         TypeError: neither a folder nor a name, such as arrays.
         ConnectionError: a download failed.
 
     Warns:
-        UserWarning: files that are no readable images; they are left out, not deleted. Files that are no pictures by
-            their ending, such as .txt and .csv, are passed over (`kerastl.reading.OTHER_ENDINGS`).
+        UserWarning: files that are no readable images, and pictures in folders inside a class folder; they are left
+            out, not deleted. Files that are no pictures by their ending, such as .txt and .csv, are passed over
+            (`kerastl.reading.OTHER_ENDINGS`).
 
     Example:
         >>> load_images("drawn_flowers").class_names
         ['daisy', 'dandelion', 'rose', 'sunflower', 'tulip']
     """
     _check_shares(validation_split, test_split)
-    if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
+    if not is_whole(batch_size, least=1):
         raise ValueError(f"Received batch_size={batch_size!r}. Expected a whole number, 1 or more.")
     check_seed(seed)
     check_source(source)
@@ -79,53 +93,63 @@ def load_images(
     folder = Path(name).expanduser()
     size = as_size(BUNDLED_SETS.get(name, 224) if image_size is None else image_size)
     if folder.is_dir():
-        parts, class_names = read_folder(folder, size)
+        images, labels, rows, class_names = read_folder(folder, size)
     elif name in BUNDLED_SETS:
-        parts, class_names = read_folder(bundled_folder() / name, size)
+        images, labels, rows, class_names = read_folder(bundled_folder() / name, size)
     elif folder.is_absolute() or name.startswith((".", "~")) or isinstance(source, Path):
         raise FileNotFoundError(
             f"There is no folder {name!r}. Expected a folder with one folder of images for each "
             f"class. {nearest_parent(folder)}"
         )
     else:
-        parts, class_names = read_tfds(name, size)
-    if "test" not in parts and "validation" in parts:
-        parts["test"] = parts.pop("validation")
+        images, labels, rows, class_names = read_tfds(name, size)
+    if "test" not in rows and "validation" in rows:
+        rows["test"] = rows.pop("validation")
     for part, share in (("test", test_split), ("validation", validation_split)):
-        if part not in parts:
-            parts["train"], parts[part] = set_aside(*parts["train"], share, seed, class_names)
+        if part not in rows:
+            rows["train"], rows[part] = set_aside(rows["train"], labels, share, seed, class_names)
     return ImageData(
-        *(make_dataset(*parts[part], batch_size, shuffle=part == "train") for part in PART_NAMES), class_names
+        *(make_dataset(images, labels, batch_size, part == "train", rows[part]) for part in PART_NAMES), class_names
     )
 
 
-def make_dataset(images: np.ndarray, labels: np.ndarray, batch_size: int = 32, shuffle: bool = False):
-    """A `tf.data.Dataset` of batches (images, labels) from arrays, shuffled anew in each epoch if asked for."""
+def make_dataset(
+    images: np.ndarray, labels: np.ndarray, batch_size: int = 32, shuffle: bool = False, rows: np.ndarray | None = None
+):
+    """A `tf.data.Dataset` of batches (images, labels) from arrays, shuffled anew in each epoch if asked for.
+
+    `rows` are the numbers of the images that it gives; all, if that is None. Only numbers are shuffled, and images that
+    lie in a file are in memory only while their batch is made.
+    """
     import tensorflow as tf
 
-    order, rows = tf.data.Dataset.range(len(labels)), _Rows(images, labels)
+    held = _Rows(images, labels, np.arange(len(labels)) if rows is None else rows)
+    order = tf.data.Dataset.range(len(held.numbers))
     if shuffle:
-        order = order.shuffle(len(labels))
+        order = order.shuffle(len(held.numbers))
     # TensorFlow keeps the function for ever (fact 14), and with it all it refers to: so it refers to the rows weakly
-    read = weakref.WeakMethod(rows.read)
+    read = weakref.WeakMethod(held.read)
 
     def fetch(index):
         some, their_labels = tf.numpy_function(lambda index: read()(index), [index], [images.dtype, labels.dtype])
         return tf.ensure_shape(some, (None, *images.shape[1:])), tf.ensure_shape(their_labels, (None,))
 
     dataset = order.batch(batch_size).map(fetch).prefetch(2)
-    dataset.rows = rows  # they live as long as the dataset, or one that is made from it
+    dataset.rows = held  # they live as long as the dataset, or one that is made from it
     return dataset
 
 
 class _Rows:
     """Arrays of which a dataset reads some rows at a time."""
 
-    def __init__(self, images: np.ndarray, labels: np.ndarray):
-        self.images, self.labels = images, labels
+    def __init__(self, images: np.ndarray, labels: np.ndarray, numbers: np.ndarray):
+        self.images, self.labels, self.numbers = images, labels, numbers
 
     def read(self, index: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        return self.images[index], self.labels[index]
+        numbers = self.numbers[index]
+        images = self.images[numbers]
+        release([self.images])
+        return images, self.labels[numbers]
 
 
 def as_arrays(dataset) -> tuple[np.ndarray, np.ndarray]:
@@ -165,7 +189,7 @@ def check_image_data(data) -> None:
         )
     if len(data.class_names) < 2:
         raise ValueError(
-            f"Received {len(data.class_names)} class ({', '.join(data.class_names)}). Expected two or more."
+            f"Received {len(data.class_names)} class ({list_some(data.class_names)}). Expected two or more."
         )
     for part in PART_NAMES:
         check_dataset(getattr(data, part), part)
@@ -198,7 +222,7 @@ def pick_images(dataset, numbers) -> list[tuple[np.ndarray, int]]:
 def as_size(image_size) -> tuple[int, int]:
     """(height, width) of an `image_size`. Raises ValueError when it is none."""
     size = tuple(image_size) if isinstance(image_size, list | tuple) else (image_size, image_size)
-    if len(size) != 2 or not all(isinstance(side, int | np.integer) and side > 0 for side in size):
+    if len(size) != 2 or not all(is_whole(side, least=1) for side in size):
         raise ValueError(f"Received image_size={image_size!r}. Expected pixels, as in 224 or (224, 224).")
     return int(size[0]), int(size[1])
 
@@ -211,17 +235,17 @@ def _check_shares(validation_split, test_split) -> None:
         )
 
 
-def set_aside(images, labels, share: float, seed: int, class_names: list[str]) -> tuple[tuple, tuple]:
-    """Split (images, labels) in two, each class by itself: what stays, and the share set aside."""
+def set_aside(rows, labels, share: float, seed: int, class_names: list[str]) -> tuple[np.ndarray, np.ndarray]:
+    """Split the numbers of some images in two, each class by itself: what stays, and the share set aside."""
     rng = np.random.default_rng(seed)
-    aside = np.zeros(len(labels), bool)
+    aside = np.zeros(len(rows), bool)
     for label, name in enumerate(class_names):
-        rows = rng.permutation(np.flatnonzero(labels == label))
-        count = max(1, round(share * len(rows)))
-        if len(rows) - count < 1:
+        places = rng.permutation(np.flatnonzero(labels[rows] == label))
+        count = max(1, round(share * len(places)))
+        if len(places) - count < 1:
             raise ValueError(
-                f"The class {name!r} has {len(rows)} images: too few to set some aside for validation and "
-                "test. Add images (at least three a class; a hundred are better)."
+                f"The class {name!r} has too few images to set some aside for validation and test. Add images (at "
+                "least three a class; a hundred are better)."
             )
-        aside[rows[:count]] = True
-    return (images[~aside], labels[~aside]), (images[aside], labels[aside])
+        aside[places[:count]] = True
+    return rows[~aside], rows[aside]

@@ -1,14 +1,15 @@
 """Where in a picture the evidence for a class lies: Grad-CAM, through the nested base."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import keras
 import numpy as np
 
 from kerastl.bases import suggest
-from kerastl.graph import Calls, find_calls, live_tensors, run_order
-from kerastl.prediction import open_model, probabilities_of, read_pixels
+from kerastl.calls import Calls, find_calls, last_activation
+from kerastl.graph import between, live_tensors, run_order
+from kerastl.prediction import AnyModel, Picture, open_model, probabilities_of, read_pixels
 
 FEWEST_PLACES = 6  # on a side of the map: at 224 pixels the last maps have seven, at 96 only three
 
@@ -22,7 +23,9 @@ class HeatMap(NamedTuple):
     probability: float
 
 
-def grad_cam(model, image, class_name: str | None = None, *, class_names: Sequence[str] | None = None) -> HeatMap:
+def grad_cam(
+    model: AnyModel, image: Picture, class_name: str | None = None, *, class_names: Sequence[str] | None = None
+) -> HeatMap:
     """Show where in a picture the evidence for a class lies. Draw it with `plot_heat`.
 
     The value of a place is the sum, over the channels of a late layer of the base, of what the channel shows there
@@ -42,7 +45,11 @@ def grad_cam(model, image, class_name: str | None = None, *, class_names: Sequen
 
     Raises:
         FileNotFoundError, ValueError: as `predict` does; an unknown class; a head that has not been trained.
-        RuntimeError: Keras runs on another backend than TensorFlow.
+
+    Example:
+        >>> heat = grad_cam("flowers.keras", "photo.jpg")
+        >>> heat.class_name, heat.heat.shape
+        ('tulip', (96, 96))
 
     Source: Selvaraju et al. (2017), Grad-CAM; multiplied place by place as in Draelos and Carin (2020), HiResCAM. At
         the last layer before average pooling both are the same.
@@ -71,25 +78,22 @@ def heat_maps(model: keras.Model, images: np.ndarray, classes: Sequence[int]) ->
     Returns:
         (images, height, width) float32, 0 to 1; 0 everywhere in a picture in which nothing speaks for the class.
     """
-    if keras.backend.backend() != "tensorflow":
-        raise RuntimeError(f"Grad-CAM needs Keras on TensorFlow. Received the backend {keras.backend.backend()!r}.")
-    import tensorflow as tf
-
     calls = find_calls(model)
-    layer = _classifier(model)
+    layer, pooled = _classifier(model, calls)
     maps = _last_maps(calls)
     below = keras.Model(calls.base.inputs[0], maps)
     above = keras.Model(maps, calls.base.outputs[0]) if maps is not calls.base.outputs[0] else None
-    head = keras.Model(calls.call.outputs[0], layer.input)
+    head = between(calls.call.outputs, [pooled], "head")
     front = keras.Model(model.inputs[0], calls.call.input_tensors[0])
 
+    def score(values):
+        vectors = head(above(values, training=False) if above else values, training=False)
+        scores = _scores(layer, vectors)
+        return keras.ops.sum(scores * keras.ops.one_hot(classes, scores.shape[1]))
+
     def evidence(pictures) -> np.ndarray:
-        values = tf.convert_to_tensor(below(front(pictures, training=False), training=False))
-        with tf.GradientTape() as tape:
-            tape.watch(values)
-            pooled = head(above(values, training=False) if above else values, training=False)
-            score = tf.gather(_scores(layer, pooled), list(classes), axis=1, batch_dims=1)
-        return keras.ops.convert_to_numpy(keras.ops.sum(tape.gradient(score, values) * values, axis=-1))
+        values = below(front(pictures, training=False), training=False)
+        return keras.ops.convert_to_numpy(keras.ops.sum(gradient(score, values) * values, axis=-1))
 
     pictures = keras.ops.convert_to_tensor(images, dtype="float32")
     both = evidence(pictures) + evidence(keras.ops.flip(pictures, axis=2))[:, :, ::-1]
@@ -99,8 +103,34 @@ def heat_maps(model: keras.Model, images: np.ndarray, classes: Sequence[int]) ->
     return np.divide(heat, highest, out=np.zeros_like(heat), where=highest > 0)
 
 
-def _classifier(model: keras.Model) -> keras.layers.Dense:
-    layer = model.layers[-1]
+def gradient(function: Callable, tensor):
+    """How much the number that a function gives would rise with each value of the tensor.
+
+    Keras has no word for gradients, so each backend is asked in its own.
+    """
+    if keras.backend.backend() == "jax":
+        import jax
+
+        return jax.grad(function)(tensor)
+    if keras.backend.backend() == "torch":
+        import torch
+
+        tensor = tensor.detach().requires_grad_()
+        return torch.autograd.grad(function(tensor), tensor)[0]
+    import tensorflow as tf
+
+    with tf.GradientTape() as tape:
+        tape.watch(tensor)
+        number = function(tensor)
+    return tape.gradient(number, tensor)
+
+
+def _classifier(model: keras.Model, calls: Calls) -> tuple:
+    """The Dense layer that gives the logits, and the tensor that it reads."""
+    before, node = [calls.call, calls.call, *calls.after][-2:]
+    if last_activation(calls) in ("softmax", "sigmoid") and not isinstance(node.operation, keras.layers.Dense):
+        node = before
+    layer = node.operation
     if not isinstance(layer, keras.layers.Dense):
         raise ValueError(
             f"{model.name!r} ends in {type(layer).__name__}. Expected a Dense layer with one unit a class."
@@ -110,7 +140,7 @@ def _classifier(model: keras.Model) -> keras.layers.Dense:
             f"The classifier of {model.name!r} has not been trained: a heat map would show chance. Train it first, "
             "with `train_head`."
         )
-    return layer
+    return layer, node.input_tensors[0]
 
 
 def _scores(layer: keras.layers.Dense, inputs):
@@ -124,16 +154,12 @@ def _scores(layer: keras.layers.Dense, inputs):
 def _last_maps(calls: Calls):
     """The tensor in the base whose places are explained."""
     nodes = run_order(calls.base)
-    last = calls.base.outputs[0]
-    if last.shape[1] >= FEWEST_PLACES:
-        return last
     alone = [
         live[0] for node, live in zip(nodes, live_tensors(nodes), strict=True) if len(live) == 1 and not _pads(node)
     ]
-    enough = [
-        tensor for tensor in alone if len(tensor.shape) == 4 and FEWEST_PLACES <= tensor.shape[1] < 4 * FEWEST_PLACES
-    ]
-    return enough[-1] if enough else last
+    maps = [tensor for tensor in alone if len(tensor.shape) == 4]  # the base may pool at its end
+    enough = [tensor for tensor in maps if FEWEST_PLACES <= tensor.shape[1] < 4 * FEWEST_PLACES]
+    return maps[-1] if maps[-1].shape[1] >= FEWEST_PLACES or not enough else enough[-1]
 
 
 def _pads(node) -> bool:

@@ -5,7 +5,8 @@ import math
 import keras
 import numpy as np
 
-from kerastl.graph import find_calls
+from kerastl.calls import call_again, find_calls
+from kerastl.graph import is_network
 
 
 def without_augmentation(model: keras.Model) -> keras.Model:
@@ -28,20 +29,15 @@ def without_augmentation(model: keras.Model) -> keras.Model:
             changes pictures in use (it scales them, for example), so it cannot be left out.
 
     Example:
-        >>> without_augmentation(model).export("served")  # a TensorFlow SavedModel
+        >>> without_augmentation(model).export("served", verbose=False)  # a TensorFlow SavedModel
+
+    Keras 3.15 on torch cannot write one: `save` the model there, and `load` it in Keras on TensorFlow for the export.
     """
     calls = find_calls(model)
-    left_out = [node for node in calls.before if _acts_by_chance(node.operation)]
     tensors = {id(tensor): tensor for tensor in model.inputs}  # of the old model, and what stands for it in the new one
-    for node in [*calls.before, calls.call, *calls.after]:
-        if node in left_out:
-            _check_it_can_go(node)
-            tensors[id(node.outputs[0])] = tensors[id(node.input_tensors[0])]
-        elif node.input_tensors:  # else it is the image itself
-            args, kwargs = node.arguments.fill_in(tensors)
-            outputs = keras.tree.flatten(node.operation(*args, **kwargs))
-            tensors |= {id(old): new for old, new in zip(node.outputs, outputs, strict=True)}
-    in_use = keras.Model(model.inputs[0], tensors[id(model.outputs[0])], name=model.name)
+    call_again([*calls.before, calls.call], tensors, calls.call.operation, leave_out=_can_go)
+    call_again(calls.after, tensors)
+    in_use = keras.Model(model.inputs[0], tensors[id(calls.output)], name=model.name)
     in_use(model.inputs[0])  # Keras refuses to export a model to ONNX that was never called
     _check_it_is_calm(in_use)
     return in_use
@@ -49,8 +45,10 @@ def without_augmentation(model: keras.Model) -> keras.Model:
 
 def _check_it_is_calm(model: keras.Model) -> None:
     """Raise ValueError when a model still acts by chance, although nobody says that it is in training."""
-    image = np.random.default_rng(0).uniform(0, 255, (1, *model.input_shape[1:])).astype("float32")
-    if not np.allclose(model(image), model(image, training=False), atol=1e-4):
+    shape = [size or 96 for size in model.input_shape[1:]]  # a model may take any size, and resize it first
+    image = np.random.default_rng(0).uniform(0, 255, (1, *shape)).astype("float32")
+    by_itself, in_use = (keras.ops.convert_to_numpy(said) for said in (model(image), model(image, training=False)))
+    if not np.allclose(by_itself, in_use, atol=1e-4):
         raise ValueError(
             f"The base of {model.name!r} holds layers that act by chance, such as augmentation. Put them in front of "
             "the base. Or say that the model is in use: `keras.Model(image, model(image, "
@@ -58,19 +56,19 @@ def _check_it_is_calm(model: keras.Model) -> None:
         )
 
 
-def _acts_by_chance(operation) -> bool:
-    """Whether a layer, or one inside it, has a seed."""
-    return any(variable.name == "seed_generator_state" for variable in getattr(operation, "variables", []))
-
-
-def _check_it_can_go(node) -> None:
-    """Raise ValueError when a layer changes a picture outside of training, too."""
+def _can_go(node) -> bool:
+    """Whether a layer acts by chance, and may be left out. Raises ValueError when it changes a picture in use, too."""
+    operation = node.operation
+    chance = any(variable.name == "seed_generator_state" for variable in getattr(operation, "variables", []))
+    if is_network(operation) or not chance:
+        return False
     shape = [size or 32 for size in node.input_tensors[0].shape[1:]]
     picture = np.linspace(-255, 255, math.prod(shape), dtype="float32").round().reshape(1, *shape)
-    if not np.array_equal(node.operation(picture, training=False), picture):
+    if not np.array_equal(keras.ops.convert_to_numpy(operation(picture, training=False)), picture):
         raise ValueError(
-            f"The layer {node.operation.name!r} acts by chance in training, and changes the picture in use, too: it "
+            f"The layer {operation.name!r} acts by chance in training, and changes the picture in use, too: it "
             "cannot be left out. Put what it does in use, such as the scaling, into a layer of its own. Or keep it, "
             "and say that the model is in use: `keras.Model(image, model(image, training=False))`, where "
             "`image = keras.Input(model.input_shape[1:])`."
         )
+    return True

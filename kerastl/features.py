@@ -1,15 +1,18 @@
 """Read a model as it is over a dataset: what a base says about each image, or what the whole model does."""
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import keras
 import numpy as np
 
+from kerastl.calls import find_calls, pooled_outputs
 from kerastl.checks import check_batches, check_pixels, check_size
 from kerastl.data import ImageData
 from kerastl.engine.frozen import predict_padded
-from kerastl.graph import find_calls, pooled_output
 from kerastl.quiet import no_retracing_warnings
+
+if TYPE_CHECKING:
+    import tensorflow as tf
 
 
 class Features(NamedTuple):
@@ -20,7 +23,7 @@ class Features(NamedTuple):
 
 
 @no_retracing_warnings()
-def extract_features(model: keras.Model, dataset) -> Features:
+def extract_features(model: keras.Model, dataset: "tf.data.Dataset") -> Features:
     """Read the base of a model as a feature extractor: one row of numbers for each image.
 
     For a classifier of your own on top, such as scikit-learn's logistic regression, or for a picture of what the base
@@ -38,11 +41,14 @@ def extract_features(model: keras.Model, dataset) -> Features:
             size, or with pixels that are scaled.
 
     Example:
-        >>> features = extract_features(model, flowers.train)
-        >>> sklearn.linear_model.LogisticRegression(max_iter=1000).fit(*features)
+        >>> from sklearn.linear_model import LogisticRegression
+        >>> probe = LogisticRegression(max_iter=1000).fit(*extract_features(model, flowers.train))
+        >>> probe.score(*extract_features(model, flowers.test))
+        0.9...
     """
-    values, labels = predict_all(keras.Model(model.inputs[0], pooled_output(find_calls(model))), dataset)
-    return Features(values.reshape(len(values), -1), labels)
+    rows = [keras.layers.Flatten()(tensor) for tensor in pooled_outputs(find_calls(model))]
+    row = keras.layers.Concatenate()(rows) if len(rows) > 1 else rows[0]
+    return Features(*predict_all(keras.Model(model.inputs[0], row), dataset))
 
 
 def predict_all(model: keras.Model, dataset) -> tuple[np.ndarray, np.ndarray]:

@@ -2,6 +2,7 @@
 
 import math
 from collections import Counter
+from numbers import Integral
 from typing import NamedTuple
 
 import keras
@@ -30,6 +31,10 @@ def freeze(model: keras.Model) -> keras.Model:
     """Make every layer of the base non-trainable. Returns the base.
 
     Call it to go back to phase 1. `build_model` has done it already.
+
+    Example:
+        >>> freeze(model).trainable_weights
+        []
     """
     base = find_base_model(model)
     _set_trainable(base, [])
@@ -90,7 +95,7 @@ def check_layers(layers, base: keras.Model | None = None) -> None:
     """Raise ValueError when `layers` is neither a name nor a number of layers; without a base, of any base."""
     if isinstance(layers, str):
         return
-    if isinstance(layers, bool) or not isinstance(layers, int | np.integer):
+    if not isinstance(layers, Integral) or isinstance(layers, bool):
         raise ValueError(f"Received layers={layers!r}. Expected a whole number or the name of a layer.")
     if layers < 1 or (base is not None and layers > len(base.layers)):
         most = "or more" if base is None else f"to {len(base.layers)}, the number of layers of {base.name!r}"
@@ -140,6 +145,10 @@ def snapshot(model: keras.Model) -> dict[str, np.ndarray]:
     """Copy every weight of a model, by path. Compare two copies with `changed_layers`.
 
     Where two weights have one path (a layer of the head may be named as one of the base), the second gets " (2)".
+
+    Example:
+        >>> list(snapshot(model))[-2:]
+        ['classifier/kernel', 'classifier/bias']
     """
     copies, met = {}, Counter()
     for weight in model.weights:
@@ -157,6 +166,12 @@ def changed_layers(before: dict[str, np.ndarray], after: dict[str, np.ndarray]) 
 
     Raises:
         ValueError: the snapshots are not of the same model.
+
+    Example:
+        >>> before = snapshot(model)
+        >>> phase1 = train_head(model, flowers, epochs=1, verbose=0)
+        >>> [change.path for change in changed_layers(before, snapshot(model))]
+        ['classifier/kernel', 'classifier/bias']
     """
     if before.keys() != after.keys():
         only = sorted(before.keys() ^ after.keys())

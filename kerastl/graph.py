@@ -3,13 +3,14 @@
 import inspect
 import math
 from collections.abc import Iterator
-from typing import NamedTuple
 
 import keras
 
+from kerastl.private import held_layers, nodes_by_depth
 
-def check_built(model) -> None:
-    """Raise TypeError or ValueError when `model` is no Keras model, or has no weights and shapes yet."""
+
+def check_model(model) -> None:
+    """Raise TypeError or ValueError when `model` is no built Keras model from one batch of images to one output."""
     if not isinstance(model, keras.Model):
         raise TypeError(f"Received {type(model).__name__}. Expected a keras.Model, as `build_model` returns it.")
     if not model.built:
@@ -17,17 +18,34 @@ def check_built(model) -> None:
             f"{model.name!r} is not built: it has no weights yet. Begin it with `keras.Input((height, width, 3))`, or "
             "use `build_model`."
         )
+    inputs, outputs = getattr(model, "inputs", None) or [], getattr(model, "outputs", None) or []
+    if len(inputs) > 1 or len(outputs) > 1:
+        raise ValueError(
+            f"{model.name!r} has {len(inputs)} inputs and {len(outputs)} outputs. Expected one of each, images and the "
+            "probabilities of the classes. Take one output, `keras.Model(model.inputs, model.outputs[0])`; a model "
+            "with more inputs trains with Keras's own `fit`."
+        )
+    shape = tuple(inputs[0].shape[1:]) if inputs else ()
+    if len(shape) == 3 and shape[0] == 3 and shape[2] != 3:
+        raise ValueError(
+            f"{model.name!r} takes images {shape}, with the channels first. Expected (height, width, 3), as the "
+            "data give them: call `keras.config.set_image_data_format('channels_last')` and build the model again."
+        )
 
 
 def find_base_model(model: keras.Model) -> keras.Model:
     """The base inside a model: its one nested functional network with weights.
 
+    Where there are several, the one that makes features of images: a head may be nested, too, or a normalization.
+
     Raises:
         TypeError: `model` is not a Keras model.
-        ValueError: it is not built; there is no such network in it, or more than one.
+        ValueError: it is not built, or has several inputs or outputs; there is no such network in it, or more than one.
     """
-    check_built(model)
-    nested = [layer for layer in model.layers if isinstance(layer, keras.Model) and layer.weights]
+    check_model(model)
+    nested = [layer for layer in model.layers if is_network(layer) and layer.weights]
+    if len(nested) > 1:
+        nested = [layer for layer in nested if _makes_features(layer)] or nested
     if len(nested) != 1:
         found = ", ".join(layer.name for layer in nested) or "none"
         raise ValueError(
@@ -37,9 +55,19 @@ def find_base_model(model: keras.Model) -> keras.Model:
     return nested[0]
 
 
+def is_network(operation) -> bool:
+    """Whether an operation is a model that Keras knows from the inside: its calls can be listed."""
+    return isinstance(operation, keras.Function | keras.Sequential)
+
+
+def _makes_features(network: keras.Model) -> bool:
+    channels = [tensors[0].shape[-1] for tensors in (network.inputs, network.outputs)]
+    return len(network.inputs[0].shape) == 4 and channels[0] == 3 and channels[1] != 3
+
+
 def sublayers(layer: keras.layers.Layer) -> list:
     """The layers that a layer holds: of a model its layers, of a layer that wraps others what it wraps."""
-    return list(layer.layers if isinstance(layer, keras.Model) else layer._layers)
+    return list(layer.layers if isinstance(layer, keras.Model) else held_layers(layer))
 
 
 def leaf_layers(layer: keras.layers.Layer) -> Iterator[keras.layers.Layer]:
@@ -93,40 +121,8 @@ def run_order(model: keras.Model) -> list:
     Each has `.operation`, `.input_tensors` and `.outputs`. The public `operation.output` will not do: of a nested model
     it is the tensor inside, not the one outside. ConvNeXt and MobileNetV3 have operations that are not layers.
     """
-    by_depth = keras.Model(model.inputs, model.outputs)._nodes_by_depth
+    by_depth = nodes_by_depth(keras.Model(model.inputs, model.outputs))
     return [node for depth in sorted(by_depth, reverse=True) for node in by_depth[depth]]
-
-
-class Calls(NamedTuple):
-    """The calls of a whole model, seen from its base."""
-
-    base: keras.Model
-    before: list  # from the image to the base
-    call: object  # of the base; its input is the scaled image, its output the features
-    after: list  # from the base to the probabilities: a plain chain
-
-
-def find_calls(model: keras.Model) -> Calls:
-    """Take a model apart at its base.
-
-    Raises:
-        TypeError, ValueError: as `find_base_model` does; what follows the base is not a plain chain.
-    """
-    base, calls = find_base_model(model), run_order(model)
-    place = [node.operation for node in calls].index(base)
-    if any(len(node.input_tensors) != 1 or len(node.outputs) != 1 for node in calls[place:]):
-        raise ValueError(f"Expected a plain chain of layers from the base {base.name!r} to the end of {model.name!r}.")
-    return Calls(base, calls[:place], calls[place], calls[place + 1 :])
-
-
-def pooled_output(calls: Calls):
-    """The last tensor above the base that training of the head cannot change: usually the pooled features."""
-    tensor = calls.call.outputs[0]
-    for node in calls.after:
-        if has_trainable_weights(node.operation) or acts_differently_in_training(node.operation):
-            break
-        tensor = node.outputs[0]
-    return tensor
 
 
 def work(node) -> int:
@@ -150,3 +146,18 @@ def live_tensors(nodes: list) -> list[list]:
         live = [tensor for tensor in [*live, *node.outputs] if last_reader.get(id(tensor), len(nodes)) > number]
         places.append(live)
     return places
+
+
+def between(inputs: list, outputs: list, name: str) -> keras.Model:
+    """The part of a model from some of its tensors to others."""
+    known = {id(tensor) for tensor in inputs}  # Keras finds no way from an input to itself
+    ends = [keras.layers.Identity()(tensor) if id(tensor) in known else tensor for tensor in outputs]
+    return keras.Model(single(inputs), single(ends), name=name)
+
+
+def single(tensors: list):
+    """The tensor itself where there is only one, else a tuple: Keras wants the structure that a model was built with.
+
+    (TensorFlow's datasets take a list for one tensor.)
+    """
+    return tuple(tensors) if len(tensors) > 1 else tensors[0]

@@ -1,6 +1,7 @@
 """Build the model: augment -> preprocess -> frozen pre-trained base -> pool -> dropout -> classifier."""
 
 import inspect
+import os
 import warnings
 from numbers import Real
 from pathlib import Path
@@ -8,8 +9,9 @@ from pathlib import Path
 import keras
 
 from kerastl.bases import BUNDLED_WEIGHTS, Base, bundled_folder, find_base
-from kerastl.data import check_image_data
+from kerastl.data import ImageData, check_image_data
 from kerastl.freezing import freeze
+from kerastl.graph import leaf_layers
 
 _OURS = {  # arguments of the builders that are decided here, or play no role without the top
     *("include_top", "weights", "input_tensor", "input_shape", "pooling", "classes", "classifier_activation"),
@@ -17,7 +19,13 @@ _OURS = {  # arguments of the builders that are decided here, or play no role wi
 
 
 def build_model(
-    base: str, data, *, weights="imagenet", augment: bool = True, dropout: float = 0.2, **builder_arguments
+    base: str,
+    data: ImageData,
+    *,
+    weights: str | os.PathLike | None = "imagenet",
+    augment: bool | keras.Layer = True,
+    dropout: float = 0.2,
+    **builder_arguments: object,
 ) -> keras.Model:
     """Build a classifier for new classes on a frozen, pre-trained base. The second step of the workflow.
 
@@ -26,10 +34,13 @@ def build_model(
         data: `ImageData`; the image size and the number of classes come from it.
         weights: "imagenet" (Keras downloads them once), "garden" (bundled; MobileNetV2 with alpha=0.35), None for
             random weights, or a file of weights for this base without its top (`.weights.h5` or `.h5`).
-        augment: put random flips, small turns and zooms in front. They act in training, and not in `predict` and
-            `evaluate`. When you call the model yourself, say `training=False`: Keras's augmentation layers take it that
-            you are training unless they are told (fact 13 in tests/test_traps.py). To export it, take
-            `without_augmentation(model)`.
+        augment: put random flips, small turns and zooms in front; False for nothing; or a layer, such as
+            `keras.layers.RandomBrightness(0.2)`, several of them in a `keras.Sequential`. It takes pixels 0–255 and
+            gives as many of the same range. Take only changes after which the class is still right: flips harm where
+            left and right matter, as in hand signs, digits, letters and arrows (on photos of hand signs, augmented
+            views cost 0.017 of accuracy). They act in training, and not in `predict` and `evaluate`. When you call the
+            model yourself, say `training=False`: Keras's augmentation layers take it that you are training unless they
+            are told (fact 13 in tests/test_traps.py). To export it, take `without_augmentation(model)`.
         dropout: share of the pooled features that are dropped in each training step.
         **builder_arguments: passed to the builder in `keras.applications`, as `alpha=0.35`.
 
@@ -38,9 +49,11 @@ def build_model(
         scaling that the base needs is inside. It is not compiled; the training functions do that.
 
     Raises:
-        TypeError: the base is no name; an argument that the builder does not take.
+        TypeError: the base is no name; an argument that the builder does not take; `augment` is no layer.
         ValueError: unknown base; images too small for it; weights of another shape or for another base; a width
-            (`alpha`) that is not above 0, or one for which there are no ImageNet weights.
+            (`alpha`) that is not above 0, or one for which there are no ImageNet weights; a layer in `augment` that
+            changes the size, has weights to train, mixes pictures of several classes, or could not be loaded again;
+            Keras is set to channels first.
         FileNotFoundError: the file of weights is not there.
         ConnectionError: Keras could not download the weights.
 
@@ -55,10 +68,15 @@ def build_model(
     check_base(entry, image_shape[:2], weights, builder_arguments)
     if not 0 <= dropout < 1:
         raise ValueError(f"Received dropout={dropout}. Expected a share from 0 up to, but not including, 1.")
+    if keras.config.image_data_format() == "channels_first":
+        raise ValueError(
+            "Keras is set to channels first. Expected images (height, width, 3), as the data give them: call "
+            "`keras.config.set_image_data_format('channels_last')`."
+        )
     base_model = _build_base(entry, image_shape, weights, builder_arguments)
 
     image = keras.Input(image_shape, name="image")
-    x = _augmentation()(image) if augment else image
+    x = _augment(image, augment)
     x = entry.preprocess(x)
     x = base_model(x)  # not `training=False`: released Keras 3 overrides it in fit (facts 1 and 10)
     x = keras.layers.GlobalAveragePooling2D(name="pool")(x)
@@ -117,11 +135,37 @@ def _file_of(weights) -> Path | None:
     return Path(weights).expanduser()
 
 
-def _augmentation() -> keras.Sequential:
+def _augment(image, augment: bool | keras.Layer):
+    """The image after augmentation.
+
+    Turn and zoom warp the picture one after the other, at 0.6 to 1 times the cost of the smallest base; one warp would
+    take half of it. But Keras has no layer for that, and with one of ours a saved model would not load without us.
+    """
     layers = keras.layers
-    return keras.Sequential(
-        [layers.RandomFlip("horizontal"), layers.RandomRotation(0.05), layers.RandomZoom(0.1)], name="augmentation"
-    )
+    if augment is True:
+        steps = [layers.RandomFlip("horizontal"), layers.RandomRotation(0.05), layers.RandomZoom(0.1)]
+        augment = keras.Sequential(steps, name="augmentation")
+    elif augment is False:
+        return image
+    elif not isinstance(augment, keras.Layer):
+        raise TypeError(
+            f"Received augment={augment!r}. Expected True, False, or a layer such as "
+            "`keras.layers.RandomFlip('horizontal')`; several layers go into a `keras.Sequential`."
+        )
+    x = augment(image)
+    reason = None
+    if x.shape != image.shape:
+        reason = f"makes images {tuple(x.shape[1:])} of {tuple(image.shape[1:])}. Expected the same size"
+    elif augment.trainable_weights:
+        reason = "has weights to train, but training begins above the frozen base. Expected a layer without"
+    for leaf in leaf_layers(augment):
+        if isinstance(leaf, layers.Lambda):
+            reason = "holds a Lambda: Keras refuses to load it again. Expected layers of Keras"
+        if isinstance(leaf, layers.MixUp | layers.CutMix):
+            reason = "mixes pictures of several classes, but not their labels. Expected changes to single pictures"
+    if reason:
+        raise ValueError(f"Received {augment.name!r} as `augment`, which {reason}.")
+    return x
 
 
 def _build_base(entry: Base, image_shape, weights, builder_arguments) -> keras.Model:
@@ -155,4 +199,7 @@ def _load_weights(model: keras.Model, file: Path) -> None:
             model.load_weights(file)
     except (ValueError, KeyError, OSError, UserWarning) as error:
         said = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise ValueError(f"The weights in {str(file)!r} do not fit {model.name!r} without its top: {said}") from error
+        raise ValueError(
+            f"The weights in {str(file)!r} do not fit {model.name!r} without its top: {said}. Expected a file that the "
+            "base's `save_weights` wrote, or Keras's own."
+        ) from error

@@ -2,16 +2,19 @@
 
 import os
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import keras
 import numpy as np
 
-from kerastl.checks import check_pixels
+from kerastl.checks import check_pixels, is_whole
 from kerastl.evaluation import both_classes
 from kerastl.quiet import no_retracing_warnings
 from kerastl.reading import read_image
 from kerastl.saving import SavedModel, check_class_names, load
+
+AnyModel: TypeAlias = str | os.PathLike | SavedModel | keras.Model
+Picture: TypeAlias = str | os.PathLike | np.ndarray
 
 
 class Prediction(NamedTuple):
@@ -22,7 +25,9 @@ class Prediction(NamedTuple):
 
 
 @no_retracing_warnings()
-def predict(model, image, *, class_names: Sequence[str] | None = None, top: int = 3) -> list[Prediction]:
+def predict(
+    model: AnyModel, image: Picture, *, class_names: Sequence[str] | None = None, top: int = 3
+) -> list[Prediction]:
     """Name what is in one picture.
 
     Args:
@@ -40,7 +45,7 @@ def predict(model, image, *, class_names: Sequence[str] | None = None, top: int 
 
     Example:
         >>> predict("flowers.keras", "photo.jpg")
-        [Prediction(class_name='tulip', probability=0.97), …]
+        [Prediction(class_name='tulip', probability=0...), ...]
     """
     check_top(top)
     model, class_names = open_model(model, class_names)
@@ -51,11 +56,11 @@ def predict(model, image, *, class_names: Sequence[str] | None = None, top: int 
 
 def check_top(top) -> None:
     """Raise ValueError unless at least one class is asked for."""
-    if isinstance(top, bool) or not isinstance(top, int) or top < 1:
+    if not is_whole(top, least=1):
         raise ValueError(f"Received top={top!r}. Expected how many classes to show: a whole number, 1 or more.")
 
 
-def open_model(model, class_names: Sequence[str] | None = None) -> SavedModel:
+def open_model(model: AnyModel, class_names: Sequence[str] | None = None) -> SavedModel:
     """The model and its class names, from a file that `save` wrote, from what `load` returned, or as they are."""
     if isinstance(model, SavedModel):
         model, class_names = model
@@ -66,7 +71,7 @@ def open_model(model, class_names: Sequence[str] | None = None) -> SavedModel:
     return SavedModel(model, check_class_names(class_names, model))
 
 
-def read_pixels(model: keras.Model, image) -> np.ndarray:
+def read_pixels(model: keras.Model, image: Picture) -> np.ndarray:
     """A picture as the model takes it, (height, width, 3), 0–255: a file is resized, an array is checked."""
     shape = model.input_shape
     if len(shape) != 4 or shape[3] != 3 or None in shape[1:]:

@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 import keras
 
-from kerastl.engine.split import single
 from kerastl.files import written_whole
+from kerastl.graph import single
 from kerastl.untrusted import CLASS_NAMES, CONFIG, METADATA, SUMMARY, WEIGHTS, load_checked, read_json, read_members
 from kerastl.vocabulary import check_config
 
@@ -23,7 +23,9 @@ class SavedModel(NamedTuple):
     class_names: list[str]
 
 
-def save(model: keras.Model, path, class_names: Sequence[str], *, summary: dict | None = None) -> Path:
+def save(
+    model: keras.Model, path: str | os.PathLike, class_names: Sequence[str], *, summary: dict | None = None
+) -> Path:
     """Save a model and its class names in one `.keras` file.
 
     `keras.models.load_model` opens the file, too, without this package. The file appears under its name only when it is
@@ -46,6 +48,10 @@ def save(model: keras.Model, path, class_names: Sequence[str], *, summary: dict 
 
     Warns:
         UserWarning: the model holds a layer that `load` does not know, such as one of your own.
+
+    Example:
+        >>> print(save(model, "flowers.keras", flowers.class_names))
+        flowers.keras
     """
     if not isinstance(model, keras.Model) or not isinstance(path, str | os.PathLike):
         raise TypeError(
@@ -79,7 +85,7 @@ def save(model: keras.Model, path, class_names: Sequence[str], *, summary: dict 
     return path
 
 
-def load(path) -> SavedModel:
+def load(path: str | os.PathLike) -> SavedModel:
     """Load a file that `save` wrote, or say in one line what is wrong with it.
 
     The file may come from anybody. Before Keras reads it, its archive, the names in its config and its weights are
@@ -94,6 +100,10 @@ def load(path) -> SavedModel:
         ValueError: it is a folder, no `.keras` file, or damaged; it has no class names inside; it holds something that
             `save` does not write, or layers of somebody's own; another version of Keras wrote it, and this one cannot
             read it.
+
+    Example:
+        >>> load("flowers.keras").class_names
+        ['daisy', 'dandelion', 'rose', 'sunflower', 'tulip']
     """
     path = _as_file(path)
     members = read_members(path, CONFIG, METADATA, WEIGHTS, CLASS_NAMES)
@@ -113,7 +123,7 @@ def load(path) -> SavedModel:
         raise ValueError(f"{str(path)!r} is damaged. {error}") from None
 
 
-def load_summary(path) -> dict | None:
+def load_summary(path: str | os.PathLike) -> dict | None:
     """What `save` was given as `summary`; None if nothing was. Raises as `load` does when the file is none of ours."""
     path = _as_file(path)
     members = read_members(path, SUMMARY)

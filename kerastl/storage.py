@@ -1,4 +1,4 @@
-"""Room for kept activations: in memory if they fit the budget, else in a temporary file, else none."""
+"""Room for pictures and for what is kept of them: in memory within the budget, else in a temporary file, else none."""
 
 import errno
 import math
@@ -7,6 +7,7 @@ import os
 import shutil
 import sys
 import tempfile
+import weakref
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,7 +17,10 @@ MEMORY_VARIABLE = "KERASTL_MEMORY_MB"
 FREE_SHARE = 0.5  # of the free memory, where no budget is set
 DISK_SHARE = 0.9  # of what is free in the temporary folder: others write there, too
 ZEROS = 1 << 24  # bytes written at once, where a file cannot be made longer otherwise
-SHARE_FOR_RECALL = 0.25  # of the budget: for what the next phase can use again (`kerastl.engine.frozen`)
+SHARE_FOR_MEMORIES = 0.25  # of the budget: for what the next phase can use again (`kerastl.engine.frozen`)
+SHARE_FOR_PICTURES = 0.5  # of the budget, at most: the rest is for what is kept of them
+
+_in_memory = weakref.WeakValueDictionary()  # {id: array} of all rooms in memory, until nobody uses them any more
 
 
 class Room(NamedTuple):
@@ -26,7 +30,9 @@ class Room(NamedTuple):
     place: str  # as "34 MB in memory"
 
 
-def find_room(shapes: list[tuple[int, ...]], least: int, dtype="float32") -> Room | None:
+def find_room(
+    shapes: list[tuple[int, ...]], least: int, dtype="float32", share: float = 1 - SHARE_FOR_MEMORIES
+) -> Room | None:
     """Make arrays of these shapes.
 
     The file has no name: the system removes it with the last array that uses it, also after a crash.
@@ -35,6 +41,7 @@ def find_room(shapes: list[tuple[int, ...]], least: int, dtype="float32") -> Roo
         shapes: of the arrays wanted.
         least: bytes that have to be in memory at once in any case.
         dtype: of the numbers.
+        share: of the budget that may be taken when these arrays are made, all rooms together.
 
     Returns:
         `Room(arrays, place)`, or None where there is neither memory nor disk enough.
@@ -45,19 +52,19 @@ def find_room(shapes: list[tuple[int, ...]], least: int, dtype="float32") -> Roo
     """
     counts = [math.prod(shape) for shape in shapes]
     needed = np.dtype(dtype).itemsize * sum(counts)
-    budget = memory_budget()
+    budget = _whole_budget()
     if budget < least:
         raise ValueError(
             f"The memory budget is {size_text(budget)}. Expected at least {size_text(least)}, what one batch needs: "
             f"use smaller batches, or set {MEMORY_VARIABLE} higher."
         )
-    if needed <= (1 - SHARE_FOR_RECALL) * budget:
-        return Room([np.empty(shape, dtype) for shape in shapes], f"{size_text(needed)} in memory")
+    if needed <= _left(share):
+        arrays = [np.empty(shape, dtype) for shape in shapes]
+        _in_memory.update((id(array), array) for array in arrays)
+        return Room(arrays, f"{size_text(needed)} in memory")
     try:
         folder = tempfile.gettempdir()
-        in_memory = _lies_in_memory(folder)
-        free = shutil.disk_usage(folder).free
-        if needed > DISK_SHARE * (min(free, _free_memory()) if in_memory else free):
+        if needed > DISK_SHARE * _free_room(folder):
             return None
         with tempfile.TemporaryFile(dir=folder) as file:
             if not _reserve(file, needed):
@@ -70,8 +77,29 @@ def find_room(shapes: list[tuple[int, ...]], least: int, dtype="float32") -> Roo
             f"written ({error}). Set TMPDIR to a folder with room, or set {MEMORY_VARIABLE} higher."
         ) from error
     arrays = [flat[start:end].reshape(shape) for start, end, shape in zip(ends, ends[1:], shapes, strict=False)]
-    where = f", which takes memory too: {folder} is no disk" if in_memory else ""
+    where = f", which takes memory too: {folder} is no disk" if _lies_in_memory(folder) else ""
     return Room(arrays, f"{size_text(needed)} in a temporary file{where}")
+
+
+def find_room_for_pictures(count: int, size: tuple[int, int]) -> np.ndarray:
+    """Make an array for pictures, (count, height, width, 3) uint8. Says so where they go to a temporary file.
+
+    Raises:
+        OSError: there is neither memory nor disk enough.
+    """
+    shape = (count, *size, 3)
+    room = find_room([shape], 0, np.uint8, SHARE_FOR_PICTURES)
+    if room is None:
+        folder = tempfile.gettempdir()
+        raise OSError(
+            f"{count:,} pictures of {size[0]}×{size[1]} pixels take {size_text(math.prod(shape))}. The memory budget "
+            f"leaves {size_text(_left(SHARE_FOR_PICTURES))} for pictures, and in the temporary folder {folder!r} "
+            f"{size_text(DISK_SHARE * _free_room(folder))} can be taken. Choose a smaller image_size, set TMPDIR to a "
+            f"folder with room, or set {MEMORY_VARIABLE} higher."
+        )
+    if isinstance(room.arrays[0], np.memmap):
+        print(f"pictures: {room.place}", flush=True)
+    return room.arrays[0]
 
 
 def _reserve(file, size: int) -> bool:
@@ -91,6 +119,12 @@ def _reserve(file, size: int) -> bool:
             return False
         raise
     return True
+
+
+def _free_room(folder: str) -> int:
+    """Bytes that can be written into a folder."""
+    free = shutil.disk_usage(folder).free
+    return min(free, _free_memory()) if _lies_in_memory(folder) else free
 
 
 def _lies_in_memory(folder: str) -> bool:
@@ -119,10 +153,25 @@ def release(arrays: list[np.ndarray]) -> None:
 
 
 def memory_budget() -> float:
-    """Bytes that kept activations may take: what KERASTL_MEMORY_MB says, else half of the memory that is free now."""
+    """Bytes that are left for pictures and what is kept of them, beside those that are in memory already.
+
+    In all it is what KERASTL_MEMORY_MB says, else half of the memory that would be free without them.
+    """
+    return _left(1)
+
+
+def _left(share: float) -> float:
+    return max(0.0, share * _whole_budget() - _taken())
+
+
+def _taken() -> int:
+    return sum(array.nbytes for array in list(_in_memory.values()))
+
+
+def _whole_budget() -> float:
     wanted = os.environ.get(MEMORY_VARIABLE)
     if wanted is None:
-        return FREE_SHARE * _free_memory()
+        return FREE_SHARE * (_free_memory() + _taken())
     try:
         megabytes = float(wanted)
     except ValueError:

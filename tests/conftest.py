@@ -173,6 +173,20 @@ def differing():
     return compare
 
 
+@pytest.fixture(scope="session")
+def loss_in_fit():
+    """A function that gives the loss of an `Evaluation` as `fit` counts it.
+
+    Keras takes no probability below 1e-7, except on TensorFlow, where it goes back to what came before the softmax.
+    """
+    least = np.finfo(np.float32).tiny if keras.backend.backend() == "tensorflow" else 1e-7
+
+    def loss(result: Evaluation) -> float:
+        return float(-np.log(np.maximum(result.probabilities[range(len(result.labels)), result.labels], least)).mean())
+
+    return loss
+
+
 @pytest.fixture
 def matplotlib_stays(monkeypatch):
     """No picture is ever shown, no setting of Matplotlib is touched, and no figure stays open after a test."""

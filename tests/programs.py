@@ -1,10 +1,12 @@
-"""The programs beside the package, for tests: folders of scripts whose modules import each other by short names."""
+"""Programs for tests: the smallest `train`, and the folders of scripts beside the package, whose modules import each
+other by short names."""
 
 import importlib
 import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
+QUICK = ["--base", "MobileNet", "--alpha", "0.25", "--weights", "none", "--image-size", "32", "--epochs", "1"]
 
 
 def import_from(folder: str, *names: str) -> list:

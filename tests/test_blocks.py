@@ -5,11 +5,13 @@ import pytest
 
 import kerastl as tl
 from kerastl.graph import find_base_model, is_batch_norm
+from tiers import slow
 
-NETWORKS = ["MobileNetV2", "VGG16", "ResNet50", "InceptionV3", "EfficientNetB0", "MobileNetV3Small", "NASNetMobile"]
+NETWORKS = ["MobileNetV2", "VGG16", "ResNet50"]
+MORE = ["InceptionV3", "EfficientNetB0", "MobileNetV3Small", "NASNetMobile"]
 
 
-@pytest.fixture(scope="module", params=NETWORKS)
+@pytest.fixture(scope="module", params=[*NETWORKS, *slow(*MORE)])
 def network(request):
     """(name, model) of several anatomies, the top unfrozen."""
     data = tl.load_images("drawn_flowers")

@@ -10,6 +10,7 @@ import pytest
 import tensorflow as tf
 
 import kerastl as tl
+from kerastl import checks
 from kerastl.data import make_dataset
 
 
@@ -197,6 +198,35 @@ def test_images_that_the_model_does_not_take_are_an_error(toy, call, shape, said
         call(toy, make_dataset(np.zeros((3, *shape), np.uint8), np.arange(3)))
 
 
+@pytest.mark.parametrize("call", [tl.evaluate, tl.extract_features])
+@pytest.mark.parametrize("fault", ["unbatched", "one-hot", "column"])
+def test_a_dataset_of_other_labels_is_mended_by_the_line_in_the_error(toy, arrays, call, fault):
+    dataset = DATASETS[fault](*arrays["test"])
+    with pytest.raises(ValueError, match=r"The dataset has elements .* Expected batches \(images, labels\)\.") as error:
+        call(toy, dataset)
+    call(toy, eval(lines_in(error)[0], {"tf": tf, "dataset": dataset}))  # noqa: S307
+
+
+def test_one_hot_labels_of_no_tensorflow_dataset_are_an_error_with_the_same_advice(toy, arrays):
+    images, labels = arrays["test"]
+    with pytest.raises(ValueError, match=r"The labels have the shape \(9, 3\)\. Expected one .* Of one-hot labels"):
+        tl.evaluate(toy, [(images, np.eye(3, dtype="int64")[labels])])
+
+
+@pytest.mark.parametrize("call", [tl.evaluate, tl.extract_features])
+def test_a_dataset_that_is_known_to_have_no_end_is_an_error(toy, data, call):
+    with pytest.raises(ValueError, match=r"The dataset repeats without end\. Expected one that .*out `\.repeat\(\)`"):
+        call(toy, data.test.repeat())
+
+
+def test_counting_the_batches_of_a_dataset_that_may_have_no_end_is_said(monkeypatch):
+    monkeypatch.setattr(checks, "PATIENCE", -1)
+    unknown = tf.data.Dataset.range(5).repeat(3).filter(lambda number: True)
+    with pytest.warns(UserWarning, match=r"They are counted: 1 in .*If it repeats without end.*take\(b") as said:
+        assert checks.count_by_walking(unknown) == 15
+    assert len(said) == 1
+
+
 # ---- labels
 
 
@@ -238,3 +268,17 @@ def test_a_width_without_imagenet_weights_is_an_error_without_a_download(data, n
     for base in ("MobileNet", "MobileNetV2", "MobileNetV3Small"):
         with pytest.raises(ValueError, match="alpha"):
             tl.build_model(base, data, weights="imagenet", alpha=0.33)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda images, labels: {"image": images, "label": labels},
+        lambda images, labels: (images, labels, labels),
+        lambda images, labels: (images, tf.cast(labels, tf.float32)),
+        lambda images, labels: (images, tf.as_string(labels)),
+    ],
+)
+def test_what_is_no_pair_of_images_and_whole_numbers_is_refused_in_words(toy, data, change):
+    with pytest.raises(ValueError, match=r"Expected batches \(images, labels\), with integer labels"):
+        tl.evaluate(toy, data.test.map(change))

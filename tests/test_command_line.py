@@ -1,5 +1,6 @@
 """The command line: `train`, `predict`, `inspect`, and errors without a traceback."""
 
+import contextlib
 import csv
 import io
 import json
@@ -16,19 +17,18 @@ from kerastl.__main__ import main
 from kerastl.commands import train
 from kerastl.commands.places import FILES, MARKER
 from kerastl.graph import find_base_model
-
-QUICK = ["--base", "MobileNet", "--alpha", "0.25", "--weights", "none", "--image-size", "32", "--epochs", "1"]
+from programs import QUICK
+from tiers import slow
 
 
 @pytest.fixture(scope="module")
 def trained(picture_folder, tmp_path_factory):
     """One run of `train`: (exit status, run folder, what it printed)."""
-    import contextlib
-    import io
-
     out, printed = tmp_path_factory.mktemp("runs") / "run", io.StringIO()
     with contextlib.redirect_stdout(printed):
-        status = main(["train", str(picture_folder), *QUICK, "--scratch", "--layers", "30", "--out", str(out)])
+        # small batches: one of all images, with as many of each class, would leave the bias at 0 on torch
+        more = ["--batch-size", "8", "--scratch", "--layers", "30"]
+        status = main(["train", str(picture_folder), *QUICK, *more, "--out", str(out)])
     return status, out, printed.getvalue()
 
 
@@ -145,7 +145,7 @@ def test_inspect_holds_for_a_model_without_a_summary_and_steers_no_terminal(toy,
 def test_ctrl_c_in_phase_2_still_ends_with_a_run_folder(picture_folder, tmp_path, monkeypatch, capsys):
     from kerastl.engine import train as engine
 
-    begin_epoch, calls = engine.After.on_epoch_begin, []
+    begin_epoch, calls = engine.Bar.on_epoch_begin, []
 
     def press(*arguments):
         calls.append(arguments)
@@ -153,7 +153,7 @@ def test_ctrl_c_in_phase_2_still_ends_with_a_run_folder(picture_folder, tmp_path
             raise KeyboardInterrupt
         return begin_epoch(*arguments)
 
-    monkeypatch.setattr(engine.After, "on_epoch_begin", press)
+    monkeypatch.setattr(engine.Bar, "on_epoch_begin", press)
     assert main(["train", str(picture_folder), *QUICK, "--out", str(tmp_path / "run")]) == 0
     assert "phase 2 was stopped in epoch 1" in capsys.readouterr().out
     assert (tmp_path / "run" / "model.keras").stat().st_size > 0
@@ -181,6 +181,7 @@ def test_a_run_folder_that_exists_is_refused_and_kept(capsys, picture_folder, tm
     assert [entry.name for entry in tmp_path.iterdir()] == ["mine.txt"]
 
 
+@pytest.mark.slow
 def test_overwrite_replaces_an_older_run(picture_folder, trained, tmp_path):
     out = tmp_path / "run"
     shutil.copytree(trained[1], out)
@@ -191,6 +192,7 @@ def test_overwrite_replaces_an_older_run(picture_folder, trained, tmp_path):
     assert [entry.name for entry in tmp_path.iterdir()] == ["run"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("error", [RuntimeError("no heat today"), KeyboardInterrupt()])
 def test_a_report_that_fails_costs_no_model(capsys, picture_folder, tmp_path, monkeypatch, error):
     def break_off(*_, **__):
@@ -219,7 +221,7 @@ from kerastl.engine import train as engine
 from kerastl.__main__ import main
 
 signal.signal(signal.SIGINT, signal.default_int_handler)
-begin_epoch, calls = engine.After.on_epoch_begin, []
+begin_epoch, calls = engine.Bar.on_epoch_begin, []
 
 def press(*arguments):
     calls.append(arguments)
@@ -231,12 +233,13 @@ def press_again(*_):
     os.kill(os.getpid(), signal.SIGINT)  # while the best weights are put back
     return restore(*_)
 
-engine.After.on_epoch_begin = press
+engine.Bar.on_epoch_begin = press
 restore, engine.Best.restore = engine.Best.restore, press_again
 sys.exit(main(sys.argv[1:]))
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("epoch", "phase"), [(2, "phase1"), (5, "phase2")])
 def test_ctrl_c_pressed_twice_keeps_the_best_weights_so_far(picture_folder, tmp_path, epoch, phase):
     arguments = ["train", str(picture_folder), *QUICK, "--epochs", "3", "--out", str(tmp_path / "run")]
@@ -250,13 +253,14 @@ def test_ctrl_c_pressed_twice_keeps_the_best_weights_so_far(picture_folder, tmp_
     assert tl.load(tmp_path / "run" / "model.keras").class_names == ["blue", "green", "red"]
 
 
+@pytest.mark.slow
 def test_ctrl_c_in_the_first_epoch_of_both_phases_still_ends_with_a_run_folder(picture_folder, tmp_path, monkeypatch):
     from kerastl.engine import train as engine
 
     def press(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(engine.After, "on_epoch_begin", press)
+    monkeypatch.setattr(engine.Bar, "on_epoch_begin", press)
     assert main(["train", str(picture_folder), *QUICK, "--out", str(tmp_path / "run")]) == 0
     assert {entry.name for entry in (tmp_path / "run").iterdir()} == {*FILES, MARKER} - {"history.png"}
 
@@ -270,6 +274,7 @@ def test_ctrl_c_before_anything_was_learned_leaves_nothing(picture_folder, tmp_p
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_training_goes_on_when_nobody_reads_what_it_prints(picture_folder, tmp_path):
     command = [sys.executable, "-m", "kerastl", "train", str(picture_folder), *QUICK, "--out", str(tmp_path / "run")]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as run:
@@ -280,7 +285,7 @@ def test_training_goes_on_when_nobody_reads_what_it_prints(picture_folder, tmp_p
     assert {entry.name for entry in (tmp_path / "run").iterdir()} == {*FILES, MARKER}
 
 
-@pytest.mark.parametrize("closed", [1, 2])
+@pytest.mark.parametrize("closed", [1, *slow(2)])
 def test_a_stream_that_is_closed_is_no_error(trained, picture_folder, closed):
     model, picture = trained[1] / "model.keras", picture_folder / "red" / "00.jpg"
     program = (
@@ -298,7 +303,7 @@ def test_a_stream_that_is_closed_is_no_error(trained, picture_folder, closed):
     [
         ["--image-size", "1000000"],
         ["--alpha", "inf"],
-        ["--out", "~nobody-of-this-name/run"],
+        *slow(["--out", "~nobody-of-this-name/run"]),  # trains: it is a name
         ["--backup", "~nobody-of-this-name/backup"],
         ["--weights", "~nobody-of-this-name/w.h5"],
     ],
@@ -311,6 +316,7 @@ def test_what_is_far_beyond_is_one_line(capsys, picture_folder, tmp_path, argume
     assert (said.err.count("\n") == 1) == (status == 2)
 
 
+@pytest.mark.slow
 def test_ctrl_c_between_the_phases_ends_the_program_and_keeps_the_head(picture_folder, tmp_path, monkeypatch):
     def press(*_):
         raise KeyboardInterrupt

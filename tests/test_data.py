@@ -6,19 +6,26 @@ import re
 import shutil
 import socket
 import sys
+import tempfile
 import time
+import unicodedata
+import warnings
+import weakref
 from pathlib import Path
 
 import keras
 import numpy as np
+import psutil
 import pytest
 import tensorflow as tf
 from PIL import Image
 
 import kerastl as tl
+from kerastl import storage
 from kerastl.checks import check_pixels
 from kerastl.data import as_arrays, few_of_each, make_dataset
 from kerastl.reading import read_image
+from kerastl.storage import MEMORY_VARIABLE, find_room, memory_budget
 
 
 def images_of(dataset) -> np.ndarray:
@@ -142,6 +149,164 @@ def test_hidden_files_and_folders_are_no_images(own_folder, recwarn):
     data = tl.load_images(own_folder, image_size=8)
     assert data.class_names == ["blue", "green", "red"]
     assert not [warning for warning in recwarn if "unreadable" in str(warning.message)]
+
+
+def old_set_aside(images, labels, share, seed, classes):
+    """The split of the first releases, which copied the images: a seed has to go on meaning the same parts."""
+    rng = np.random.default_rng(seed)
+    aside = np.zeros(len(labels), bool)
+    for label in range(classes):
+        rows = rng.permutation(np.flatnonzero(labels == label))
+        aside[rows[: max(1, round(share * len(rows)))]] = True
+    return (images[~aside], labels[~aside]), (images[aside], labels[aside])
+
+
+@pytest.mark.parametrize("seed", [0, 7])
+def test_a_seed_gives_the_parts_that_it_has_always_given(picture_folder, seed):
+    files = sorted(picture_folder.glob("*/*"))
+    images = np.stack([read_image(file, (24, 24)) for file in files])
+    rest, test = old_set_aside(images, np.arange(30) // 10, 0.2, seed, 3)
+    train, validation = old_set_aside(*rest, 0.1, seed, 3)
+    data = tl.load_images(picture_folder, image_size=24, seed=seed)
+    for part, (expected, numbers) in (("validation", validation), ("test", test)):
+        assert np.array_equal(images_of(getattr(data, part)), expected)
+        assert np.array_equal(labels_of(getattr(data, part)), numbers)
+    tf.random.set_seed(3)
+    order = list(tf.data.Dataset.range(21).shuffle(21).as_numpy_iterator())
+    tf.random.set_seed(3)
+    data = tl.load_images(picture_folder, image_size=24, seed=seed)
+    mixed, labels = as_arrays(data.train)
+    assert np.array_equal(mixed, train[0][order])
+    assert np.array_equal(labels, train[1][order])
+
+
+def test_parts_are_numbers_of_the_same_pictures_and_no_copies(own_folder):
+    (own_folder / "red" / "00.jpg").write_bytes(b"bad")  # nor are they copied to leave one out
+    with pytest.warns(UserWarning, match="1 unreadable file is left out"):
+        data = tl.load_images(own_folder, image_size=24)
+    assert data.train.rows.images is data.validation.rows.images is data.test.rows.images
+    assert sum(len(labels_of(part)) for part in data[:3]) == 29
+    assert all(labels_fit_images(part) for part in data[:3])
+
+
+@pytest.mark.parametrize("name", ["Train", "TRAIN", "Training"])
+def test_parts_are_found_in_capitals_too(picture_folder, tmp_path, name):
+    folder = write_parts(tmp_path, picture_folder, **{name: slice(0, 6), "Val": slice(6, 8), "Test": slice(8, 10)})
+    data = tl.load_images(folder, image_size=24)
+    assert data.class_names == ["blue", "green", "red"]
+    assert [len(labels_of(part)) for part in data[:3]] == [18, 6, 6]
+
+
+def test_two_folders_for_one_part_are_an_error_that_names_both(picture_folder, tmp_path):
+    folder = write_parts(tmp_path, picture_folder, train=slice(0, 6), val=slice(6, 8), validation=slice(8, 10))
+    with pytest.raises(ValueError, match=r"more than one validation part: 'val', 'validation'\. Expected one\."):
+        tl.load_images(folder, image_size=8)
+
+
+def test_pictures_in_folders_inside_a_class_are_left_out_and_that_is_said(own_folder):
+    deep = own_folder / "red" / "close" / "closer"
+    deep.mkdir(parents=True)
+    for number in range(3):
+        shutil.copy(own_folder / "red" / "00.jpg", deep / f"{number}.jpg")
+    (own_folder / "blue" / "notes").mkdir()
+    (own_folder / "blue" / "notes" / "why.txt").write_text("no picture")
+    with pytest.warns(UserWarning, match=r"(?s)inside class folders are left out.*red.close': 3 pictures.*move those"):
+        data = tl.load_images(own_folder, image_size=8)
+    assert sum(len(labels_of(part)) for part in data[:3]) == 30
+    shutil.rmtree(own_folder / "red" / "close")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        tl.load_images(own_folder, image_size=8)  # a folder without pictures is nothing to speak of
+
+
+NAMES = {form: unicodedata.normalize(form, "ros\u00e9") for form in ("NFC", "NFD")}
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="its file system takes both names for one")
+def test_one_class_name_written_in_two_ways_is_one_class(own_folder, tmp_path):
+    own_folder = write_parts(tmp_path / "parts", own_folder, train=slice(0, 7), test=slice(7, 10))
+    (own_folder / "train" / "red").rename(own_folder / "train" / NAMES["NFD"])
+    (own_folder / "test" / "red").rename(own_folder / "test" / NAMES["NFC"])
+    data = tl.load_images(own_folder, image_size=24)
+    assert data.class_names == ["blue", "green", NAMES["NFC"]]
+    assert all(labels_fit_images(part) for part in data[:3])
+    (own_folder / "train" / NAMES["NFC"]).mkdir()
+    with pytest.raises(ValueError, match=f"has two folders named '{NAMES['NFC']}'.*Expected one: put their pictures"):
+        tl.load_images(own_folder, image_size=8)
+
+
+# ---- where the pictures are
+
+
+@pytest.fixture
+def budget(monkeypatch):
+    """A function that sets the memory budget, in bytes. What other tests hold in memory does not count."""
+    monkeypatch.setattr(storage, "_in_memory", weakref.WeakValueDictionary())
+    return lambda size: monkeypatch.setenv(MEMORY_VARIABLE, str(size / 1e6))
+
+
+def test_pictures_over_the_budget_go_to_a_file_and_nothing_else_changes(
+    picture_folder, tmp_path, budget, monkeypatch, capsys
+):
+    def batches():
+        keras.utils.set_random_seed(4)
+        data = tl.load_images(picture_folder, image_size=24, batch_size=4)
+        return data, [tuple(map(np.asarray, batch)) for _ in range(2) for part in data[:3] for batch in part]
+
+    _, in_memory = batches()
+    assert capsys.readouterr().out == ""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    budget(100_000)  # half of it: 50 kB
+    data, in_file = batches()
+    assert isinstance(data.train.rows.images, np.memmap)
+    assert capsys.readouterr().out == "pictures: 51.8 kB in a temporary file\n"
+    assert list(tmp_path.iterdir()) == []  # it has no name
+    for one, other in zip(in_memory, in_file, strict=True):
+        assert np.array_equal(one[0], other[0])
+        assert np.array_equal(one[1], other[1])
+
+
+def test_pictures_without_room_in_memory_or_on_disk_are_an_error_that_says_how_much_is_needed(
+    picture_folder, budget, monkeypatch
+):
+    usage = shutil.disk_usage(tempfile.gettempdir())._replace(free=10_000)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
+    budget(100_000)
+    with pytest.raises(
+        OSError,
+        match=r"30 pictures of 24×24 pixels take 51\.8 kB\. The memory budget leaves 50 kB .* folder '.*' 9 kB can be "
+        rf"taken\. Choose a smaller image_size, set TMPDIR .*, or set {MEMORY_VARIABLE} higher",
+    ):
+        tl.load_images(picture_folder, image_size=24)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the system decides when pages leave memory")
+def test_pictures_in_a_file_leave_memory_after_each_batch(budget):
+    budget(0)
+    images = find_room([(100, 1000, 1000, 3)], 0, np.uint8).arrays[0]  # 300 MB
+    dataset, process, most = make_dataset(images, np.arange(100), 2, shuffle=True), psutil.Process(), 0
+    before = process.memory_info().rss
+    for _ in dataset:
+        most = max(most, process.memory_info().rss - before)
+    assert most < 100e6
+
+
+def test_the_memory_of_pictures_is_counted_until_the_last_part_is_gone(picture_folder, budget):
+    budget(1e6)
+    data = tl.load_images(picture_folder, image_size=24)
+    assert memory_budget() == 1e6 - 30 * 24 * 24 * 3
+    test = data.test.map(lambda images, labels: (images, labels))
+    del data
+    assert memory_budget() == 1e6 - 30 * 24 * 24 * 3
+    del test
+    assert memory_budget() == 1e6
+
+
+def test_pictures_leave_half_of_the_budget_to_what_is_kept_of_them(picture_folder, budget):
+    budget(3 * 30 * 24 * 24 * 3)
+    one, other = (tl.load_images(picture_folder, image_size=24) for _ in range(2))
+    assert not isinstance(one.train.rows.images, np.memmap)
+    assert isinstance(other.train.rows.images, np.memmap)  # it would fit if the first were not there
 
 
 # ---- one picture
@@ -339,6 +504,14 @@ def test_pixels_that_were_scaled_already_are_an_error():
 # ---- datasets from arrays
 
 
+def test_make_dataset_gives_the_images_with_these_numbers_in_their_order(arrays):
+    images, labels = arrays["train"]
+    numbers = np.array([20, 3, 3, 11])
+    some, their_labels = as_arrays(make_dataset(images, labels, batch_size=3, rows=numbers))
+    assert np.array_equal(some, images[numbers])
+    assert np.array_equal(their_labels, labels[numbers])
+
+
 def test_make_dataset_keeps_the_order_and_the_last_smaller_batch(arrays):
     images, labels = arrays["validation"]
     batches = list(make_dataset(images, labels, batch_size=4))
@@ -512,6 +685,17 @@ def test_a_real_tensorflow_datasets_set_loads_by_its_name(real_set, picture_fold
     from_files = {hashlib.sha256(read_image(file, (24, 24)).tobytes()).hexdigest() for file in files}
     assert set(hashes(data.test)) == from_files  # the very pixels that the folder gives
     assert all(labels_fit_images(part) for part in data[:3])
+
+
+def test_a_tensorflow_datasets_set_is_read_into_its_place_also_in_a_file(real_set, budget, monkeypatch):
+    in_memory = tl.load_images(real_set, image_size=24)
+    budget(0)
+    monkeypatch.delattr(np, "stack")  # a list of all pictures, and a copy of it, would be twice their memory
+    in_file = tl.load_images(real_set, image_size=24)
+    assert isinstance(in_file.test.rows.images, np.memmap)
+    for one, other in zip(in_memory[1:3], in_file[1:3], strict=True):
+        assert np.array_equal(images_of(one), images_of(other))
+        assert np.array_equal(labels_of(one), labels_of(other))
 
 
 def test_a_download_without_a_network_is_a_connection_error_within_seconds(tfds, monkeypatch):

@@ -13,6 +13,7 @@ from kerastl.explain import heat_maps
 from kerastl.graph import find_base_model
 from kerastl.saving import SavedModel
 from programs import import_from
+from tiers import slow
 
 NAMES = ["blue", "green", "red"]
 
@@ -60,6 +61,7 @@ def advantage(heat: np.ndarray, masks: np.ndarray) -> tuple[float, float]:
     return gains.mean(), 2.0 * gains.std(ddof=1) / np.sqrt(len(gains))
 
 
+@pytest.mark.slow
 def test_the_heat_lies_on_the_flower_more_than_a_blob_in_the_centre_would(trained, flowers):
     pictures, masks, labels = flowers
     heat = heat_maps(trained.model, pictures, labels)
@@ -79,6 +81,7 @@ def shuffled(model: keras.Model, layers: list) -> keras.Model:
     return copy
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layers", [["classifier"], ["base", "classifier"]])
 def test_random_weights_destroy_the_map(trained, flowers, layers):
     """The sanity check of Adebayo et al. (2018): a map that survives random weights shows the picture alone."""
@@ -153,18 +156,20 @@ def test_a_model_with_one_output_has_a_map_for_both_classes(make_toy, arrays):
     assert not ((yes.heat > 0.01) & (no.heat > 0.01)).all()
 
 
-@pytest.mark.slow
+@pytest.mark.weekly
 @pytest.mark.parametrize("name", sorted(BASES))
 def test_every_base_of_the_table_has_a_map(name, data):
     _try_base(name)
 
 
-@pytest.mark.parametrize("name", ["MobileNetV3Small", "NASNetMobile", "EfficientNetB0", "ConvNeXtTiny", "VGG16"])
+@pytest.mark.parametrize("name", ["MobileNetV3Small", "VGG16", *slow("NASNetMobile", "EfficientNetB0", "ConvNeXtTiny")])
 def test_several_kinds_of_bases_have_a_map(name):
     _try_base(name)
 
 
 def _try_base(name: str) -> None:
+    if name.startswith("NASNet") and keras.backend.backend() == "torch":
+        pytest.skip("Keras has no NASNet on torch")
     flowers = tl.load_images("drawn_flowers")
     model = tl.build_model(name, flowers, weights=None)
     model.get_layer("classifier").bias.assign([0.1] * 5)
@@ -190,13 +195,6 @@ def test_an_unknown_class_is_an_error(trained, flowers):
 def test_a_picture_of_another_size_is_an_error(trained):
     with pytest.raises(ValueError, match=r"Received an array of shape \(32, 32, 3\), uint8\. Expected \(96, 96, 3\)"):
         tl.grad_cam(trained, np.zeros((32, 32, 3), np.uint8))
-
-
-def test_another_backend_is_an_error(toy, arrays, monkeypatch):
-    toy.get_layer("classifier").bias.assign([0.1, 0.2, 0.3])
-    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
-    with pytest.raises(RuntimeError, match=r"Grad-CAM needs Keras on TensorFlow\. Received the backend 'jax'"):
-        heat_maps(toy, arrays["test"][0][:1], [0])
 
 
 def test_a_model_that_does_not_end_in_a_dense_layer_is_an_error(toy, arrays):

@@ -47,6 +47,7 @@ def ask_lite(content: bytes, images: np.ndarray) -> np.ndarray:
     return np.stack(answers)
 
 
+@pytest.mark.slow
 def test_an_exported_model_gives_the_answers_of_predict_each_time(make_model, settle, arrays, images, tmp_path):
     model = settle(make_model(), arrays["train"][0])
     expected = model.predict(images, verbose=0)
@@ -115,8 +116,9 @@ def test_every_way_of_scaling_stays_inside(base, data, settle, arrays, images):
         lambda: [layers.Rescaling(1 / 127.5, -1), layers.RandomZoom(0.5), layers.GaussianNoise(0.5)],
         lambda: [layers.Resizing(40, 40), layers.RandomTranslation(0.4, 0.4), layers.CenterCrop(32, 32)],
         lambda: [keras.Sequential([layers.RandomFlip(), layers.RandomContrast(0.9)]), layers.BatchNormalization()],
+        lambda: [keras.Sequential([layers.RandomFlip(), layers.Rescaling(1 / 255)])],
     ],
-    ids=["in front", "after the scaling", "between changes of size", "as a block"],
+    ids=["in front", "after the scaling", "between changes of size", "as a block", "in a block with the scaling"],
 )
 def test_augmentation_is_found_wherever_it_stands_before_the_base_and_nothing_else_goes(toy, images, before):
     model = by_hand(toy, *before())
@@ -126,8 +128,28 @@ def test_augmentation_is_found_wherever_it_stands_before_the_base_and_nothing_el
     np.testing.assert_allclose(in_use(images), model.predict(images, verbose=0), rtol=1e-4, atol=1e-4)
 
 
+class Both(layers.Layer):
+    """Turns pictures over by chance, and scales them."""
+
+    def __init__(self, **arguments):
+        super().__init__(**arguments)
+        self.flip = layers.RandomFlip()
+
+    def call(self, images, training=None):
+        return self.flip(images, training=training) / 255
+
+
+def test_a_model_that_resizes_images_of_any_size_can_be_exported(toy, images):
+    head = [layers.GlobalAveragePooling2D(), layers.Dense(3, activation="softmax")]
+    front = [keras.Input((None, None, 3)), layers.RandomFlip(), layers.Resizing(32, 32), layers.Rescaling(1 / 255)]
+    model = keras.Sequential([*front, find_base_model(toy), *head])
+    larger = np.repeat(images, 2, axis=2)
+    in_use = tl.without_augmentation(model)
+    np.testing.assert_allclose(in_use(larger), model.predict(larger, verbose=0), atol=1e-4)
+
+
 def test_what_acts_by_chance_and_scales_in_use_is_an_error_with_a_way_out(toy, images):
-    model = by_hand(toy, keras.Sequential([layers.RandomFlip(), layers.Rescaling(1 / 255)], name="both"))
+    model = by_hand(toy, Both(name="both"))
     with pytest.raises(ValueError, match=r"layer 'both' acts by chance .* a layer of its own.*training=False"):
         tl.without_augmentation(model)
     image = keras.Input(model.input_shape[1:])  # the way out that it names
@@ -157,12 +179,14 @@ def test_a_model_without_a_base_is_an_error():
 # ---- other formats
 
 
+@pytest.mark.slow
 def test_a_saved_model_becomes_a_litert_model_with_its_own_operations_only(augmenting, images, tmp_path):
     tl.without_augmentation(augmenting).export(tmp_path / "served", verbose=False)
     content = tf.lite.TFLiteConverter.from_saved_model(str(tmp_path / "served")).convert()
     np.testing.assert_allclose(ask_lite(content, images), augmenting.predict(images, verbose=0), atol=1e-4)
 
 
+@pytest.mark.slow
 def test_keras_exports_it_to_litert(augmenting, images, tmp_path):
     file, in_use = tmp_path / "model.tflite", tl.without_augmentation(augmenting)
     try:

@@ -150,6 +150,7 @@ def test_places_where_a_network_can_be_cut_in_two(name, arguments, layers, cuts)
     assert len(single) - cuts in (0, 1, 2)  # the image, before which nothing is cut off, and the output may count
 
 
+@pytest.mark.slow
 def test_nasnet_has_no_single_cut_inside():
     nodes = run_order(build("NASNetMobile"))
     sizes = [len(tensors) for tensors in live_tensors(nodes)]

@@ -11,6 +11,7 @@ import kerastl as tl
 from kerastl.__main__ import main
 from kerastl.data import make_dataset
 from kerastl.engine.witness import Witnessed
+from programs import QUICK
 
 PARTS = {"training": 20, "validation": 9, "test": 9}
 RUN = {
@@ -124,7 +125,7 @@ CHANGES = [
 ]
 
 
-@pytest.mark.parametrize(("change", "named"), CHANGES, ids=[str(change) for change, _ in CHANGES])
+@pytest.mark.parametrize(("change", "named"), CHANGES, ids=[named for _, named in CHANGES])
 def test_the_backup_of_another_run_is_refused_and_what_differs_is_named(finished, change, named):
     folder, _ = finished
     before = {file.name: file.read_bytes() for file in folder.iterdir()}
@@ -165,6 +166,7 @@ class Nudge(keras.callbacks.Callback):
         self.model.layers[-1].bias.assign_add([1e-3, 0, 0])
 
 
+@pytest.mark.slow
 def test_phase_2_after_another_phase_1_is_another_run(tmp_path):
     train(tmp_path, keep=[2])
     train(tmp_path, keep=[2])
@@ -188,15 +190,15 @@ def test_a_witness_changes_nothing_and_does_not_care_about_the_order():
     assert not np.array_equal(*seen)
 
 
+@pytest.mark.slow
 def test_on_the_command_line_another_seed_or_folder_is_refused(picture_folder, tmp_path, capsys):
     other = tmp_path / "other"
     shutil.copytree(picture_folder, other)
     shutil.copy(other / "red" / "01.png", other / "blue" / "01.png")  # as many pictures, one of them another
-    quick = ["--base", "MobileNet", "--alpha", "0.25", "--weights", "none", "--image-size", "32", "--epochs", "1"]
 
     def run(folder, seed):
         keep = ["--backup", str(tmp_path / "backup"), "--out", str(tmp_path / f"{folder.name}-{seed}")]
-        return main(["train", str(folder), *quick, "--seed", str(seed), *keep])
+        return main(["train", str(folder), *QUICK, "--seed", str(seed), *keep])
 
     assert run(picture_folder, 0) == 0
     assert run(picture_folder, 1) == 2

@@ -7,8 +7,11 @@ import tensorflow as tf
 
 import kerastl as tl
 from kerastl.bases import BUNDLED_WEIGHTS, bundled_folder
+from kerastl.calls import find_calls
 from kerastl.data import make_dataset
 from kerastl.graph import find_base_model
+
+layers = keras.layers
 
 
 def data_of_size(size: int) -> tl.ImageData:
@@ -90,7 +93,68 @@ def test_only_one_base_is_inside_and_training_can_find_it(model):
     assert find_base_model(model).name.startswith("mobilenetv2")
 
 
+def _several():
+    return keras.Sequential([layers.RandomTranslation(0.1, 0.1), layers.RandomContrast(0.5)], name="several")
+
+
+@pytest.mark.parametrize(
+    "make_layer",
+    [lambda: layers.RandomBrightness(0.5), _several, lambda: layers.RandAugment(), lambda: layers.RandomErasing()],
+    ids=["one", "several", "a policy", "erasing"],
+)
+def test_a_layer_of_ones_own_augments_in_training_only(make_model, arrays, make_layer):
+    images = arrays["test"][0].astype("float32")
+    layer = make_layer()
+    model = make_model(augment=layer)
+    front = keras.Model(model.inputs[0], find_calls(model).call.input_tensors[0])
+    assert np.array_equal(front(images, training=False), images / 127.5 - 1)
+    assert np.abs(front(images, training=True) - (images / 127.5 - 1)).mean() > 0.01
+    assert "augmentation" not in [part.name for part in model.layers]  # it stands in the place of the usual one
+    assert model.get_layer(layer.name) is layer
+
+
+def test_a_model_with_a_layer_of_ones_own_is_trained_saved_loaded_and_left_calm(data, arrays, tmp_path):
+    images = arrays["test"][0].astype("float32")
+    model = tl.build_model("MobileNet", data, weights=None, alpha=0.25, augment=_several())
+    tl.train_head(model, data, epochs=1, views=1, verbose=0)
+    loaded = tl.load(tl.save(model, tmp_path / "model.keras", data.class_names)).model
+    assert not np.allclose(*[loaded.get_layer("several")(images, training=True) for _ in range(2)], atol=1)
+    in_use = tl.without_augmentation(loaded)
+    assert np.array_equal(in_use(images), in_use(images))
+    np.testing.assert_allclose(in_use(images), model.predict(images, verbose=0), atol=1e-5)
+
+
 # ---- wrong input
+
+
+@pytest.mark.parametrize("augment", ["flip", None, [layers.RandomFlip()], layers.RandomFlip])
+def test_an_augmentation_that_is_no_layer_is_a_type_error(make_model, augment):
+    with pytest.raises(TypeError, match=r"Received augment=.*Expected True, False, or a layer .*`keras\.Sequential`"):
+        make_model(augment=augment)
+
+
+@pytest.mark.parametrize(
+    ("make_layer", "message"),
+    [
+        (lambda: layers.Resizing(40, 40), r"makes images \(40, 40, 3\) of \(32, 32, 3\)\. Expected the same size"),
+        (lambda: layers.Conv2D(3, 1), r"has weights to train, but training begins above the frozen base"),
+        (lambda: keras.Sequential([layers.Lambda(lambda x: x)]), r"holds a Lambda: Keras refuses to load it again"),
+        (lambda: layers.MixUp(), r"mixes pictures of several classes, but not their labels"),
+    ],
+)
+def test_an_augmentation_that_would_do_harm_is_an_error(make_model, make_layer, message):
+    layer = make_layer()
+    with pytest.raises(ValueError, match=rf"Received '{layer.name}' as `augment`, which {message}"):
+        make_model(augment=layer)
+
+
+def test_channels_first_is_an_error(make_model):
+    keras.config.set_image_data_format("channels_first")
+    try:
+        with pytest.raises(ValueError, match=r"Keras is set to channels first\. Expected .*set_image_data_format"):
+            make_model()
+    finally:
+        keras.config.set_image_data_format("channels_last")
 
 
 def test_an_unknown_base_is_an_error_with_the_near_names(data):

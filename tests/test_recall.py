@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 
 import kerastl as tl
-from kerastl.engine import frozen, recall
+from kerastl.engine import frozen
 from kerastl.engine.batches import run_frozen
-from kerastl.engine.frozen import run_batch
+from kerastl.engine.frozen import Frozen
 from kerastl.engine.split import split_model
 from kerastl.graph import find_base_model
 from kerastl.storage import MEMORY_VARIABLE
+from tiers import slow
 
 
 @pytest.fixture
@@ -33,6 +34,10 @@ def assert_close(values, expected) -> None:
     np.testing.assert_allclose(values, expected, rtol=1e-4, atol=1e-5 * np.abs(expected).max())
 
 
+def frozen_part(model) -> Frozen:
+    return Frozen(model, split_model(model))
+
+
 def images_through(calls, names) -> int:
     return sum(images for name, images in calls if name in names)
 
@@ -46,6 +51,7 @@ def test_phase_2_after_phase_1_runs_the_lower_part_over_no_image_again(toy, data
     assert images_through(ran, {"below", "lower"}) == 0
 
 
+@pytest.mark.slow
 def test_with_views_only_the_augmented_images_run_in_phase_2(make_model, data, ran):
     model = make_model()
     tl.train_head(model, data, epochs=1, verbose=0)
@@ -64,55 +70,64 @@ def test_a_second_try_runs_nothing(toy, data, ran):
     assert images_through(ran, {"below", "lower"}) == 24 + 9
 
 
-@pytest.mark.parametrize("base", ["MobileNetV2", "NASNetMobile"])  # one tensor to remember, and several
+@pytest.mark.parametrize("base", ["MobileNetV2", *slow("NASNetMobile")])  # one tensor to remember, and several
 def test_what_is_remembered_is_what_the_frozen_part_gives(base, data, ordered_data, settle, arrays, ran):
     model = settle(tl.build_model(base, data, weights=None), arrays["train"][0])
-    first = run_frozen(split_model(model), data.train, verbose=0)  # another order
+    first = run_frozen(frozen_part(model), data.train, verbose=0)  # another order
     tl.unfreeze_top(model, 30)
     for weight in find_base_model(model).trainable_weights:
         weight.assign(weight * 1.1)  # training moved the top
     tl.freeze(model)
     ran.clear()
-    again = run_frozen(split_model(model), ordered_data.train, verbose=0)
+    again = run_frozen(frozen_part(model), ordered_data.train, verbose=0)
     assert images_through(ran, {"below", "lower"}) == 0
-    split = split_model(model)
-    expected = np.concatenate([run_batch(split, images, False, 9)[0] for images, _ in ordered_data.train])
+    expected = np.concatenate([frozen_part(model).run(images)[0] for images, _ in ordered_data.train])
     assert_close(again.tensors[0][0], expected)
     assert np.ptp(expected, axis=0).max() > 0.01
     assert not np.allclose(np.sort(first.tensors[0][0], axis=0), np.sort(expected, axis=0), atol=1e-3)
 
 
 def test_new_images_run(toy, ordered_data, ran):
-    run_frozen(split_model(toy), ordered_data.validation, verbose=0)
+    run_frozen(frozen_part(toy), ordered_data.validation, verbose=0)
     ran.clear()
-    run_frozen(split_model(toy), ordered_data.train, verbose=0)
+    run_frozen(frozen_part(toy), ordered_data.train, verbose=0)
     assert images_through(ran, {"below", "lower"}) == 24
 
 
 def test_other_weights_below_make_the_memory_void(toy, ordered_data, arrays, ran):
-    run_frozen(split_model(toy), ordered_data.validation, verbose=0)
+    run_frozen(frozen_part(toy), ordered_data.validation, verbose=0)
     kernel = find_base_model(toy).get_layer("conv1").kernel
     kernel.assign(-kernel)
     ran.clear()
-    kept = run_frozen(split_model(toy), ordered_data.validation, verbose=0)
+    kept = run_frozen(frozen_part(toy), ordered_data.validation, verbose=0)
     assert images_through(ran, {"below"}) == 9
     split = split_model(toy)
     expected = split.lower(split.front(arrays["validation"][0].astype("float32")))
     assert_close(kept.tensors[0][0], expected)
 
 
+def test_another_setting_of_a_layer_below_makes_the_memory_void(toy, ordered_data, ran):
+    before = run_frozen(frozen_part(toy), ordered_data.validation, verbose=0)
+    find_base_model(toy).get_layer("relu1").negative_slope = 0.5
+    ran.clear()
+    after = run_frozen(frozen_part(toy), ordered_data.validation, verbose=0)
+    assert images_through(ran, {"below", "lower"}) == 9
+    assert not np.allclose(before.tensors[0], after.tensors[0], atol=1e-3)
+
+
 def test_the_same_base_behind_another_scaling_has_a_memory_of_its_own(toy, ordered_data, arrays):
-    run_frozen(split_model(toy), ordered_data.validation, verbose=0)
+    run_frozen(frozen_part(toy), ordered_data.validation, verbose=0)
     image = keras.Input((32, 32, 3))
     x = find_base_model(toy)(keras.layers.Rescaling(1 / 255)(image))
     x = keras.layers.GlobalAveragePooling2D()(x)
     other = keras.Model(image, keras.layers.Dense(3, activation="softmax")(x))
     split = split_model(other)
-    kept = run_frozen(split, ordered_data.validation, verbose=0)
+    kept = run_frozen(Frozen(other, split), ordered_data.validation, verbose=0)
     expected = split.lower(split.front(arrays["validation"][0].astype("float32")))
     assert_close(kept.tensors[0][0], expected)
 
 
+@pytest.mark.slow
 def test_too_many_images_are_not_remembered_and_train_alike(make_toy, settle, ordered_data, arrays, monkeypatch, ran):
     def train():
         keras.utils.set_random_seed(3)
@@ -134,10 +149,10 @@ def test_too_many_images_are_not_remembered_and_train_alike(make_toy, settle, or
 
 def test_the_memory_goes_with_its_model(make_toy, data):
     gc.collect()
-    before = len(recall._memories)
+    before = len(frozen._memories)
     model = make_toy()
     tl.train_head(model, data, epochs=1, verbose=0)
-    assert len(recall._memories) == before + 1
+    assert len(frozen._memories) == before + 1
     del model
     gc.collect()
-    assert len(recall._memories) == before
+    assert len(frozen._memories) == before

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 import kerastl as tl
+from kerastl import report
 from kerastl.report import Run, make_report
 
 EVIL = "<script>alert('1')</script>&\"'"
@@ -34,9 +35,11 @@ class Reader(html.parser.HTMLParser):
         return [attributes for name, attributes in self.tags if name == tag]
 
 
-@pytest.fixture
-def finished(toy, ordered_data):
-    """(run, model, data) after a short training in two phases; the class names are hostile."""
+@pytest.fixture(scope="module")
+def finished(make_toy, settle, arrays, ordered_data):
+    """(run, model, data) after a short training in two phases; the class names are hostile. Only for reading."""
+    keras.utils.set_random_seed(0)
+    toy = settle(make_toy(), arrays["train"][0])
     data = ordered_data._replace(class_names=[EVIL, "日本語", "plain"])
     blocks = [tl.list_blocks(toy)]
     phase1 = tl.train_head(toy, data, epochs=1, learning_rate=1e-3, verbose=0)
@@ -107,7 +110,11 @@ def test_without_mistakes_or_history_the_page_says_so_and_holds(finished):
 
 def test_a_model_whose_maps_cannot_be_had_still_gets_its_page(finished, monkeypatch):
     run, model, data = finished
-    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
+
+    def refuse(*_):
+        raise ValueError("no heat today")
+
+    monkeypatch.setattr(report, "heat_maps", refuse)
     assert "Use the file" in Reader(make_report(run, model, data)).text
 
 

@@ -27,6 +27,7 @@ def test_predictions_after_reload_are_exactly_the_same(toy, saved, arrays):
     assert np.ptp(before, axis=0).max() > 0.01
 
 
+@pytest.mark.slow
 def test_predictions_of_a_trained_mobilenet_after_reload_are_exactly_the_same(
     make_model, settle, data, arrays, tmp_path
 ):
@@ -113,6 +114,7 @@ def test_the_model_in_memory_goes_on_training_as_if_it_had_not_been_saved(make_t
     assert all(map(np.array_equal, *weights))
 
 
+@pytest.mark.skipif(keras.backend.backend() == "torch", reason="there, those versions could not train")
 def test_a_file_with_an_optimizer_inside_as_earlier_versions_wrote_it_is_read(toy, data, tmp_path, arrays, recwarn):
     toy.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
     toy.fit(data.train, verbose=0)

@@ -9,9 +9,10 @@ import pytest
 import kerastl as tl
 from kerastl.bases import BASES
 from kerastl.data import make_dataset
-from kerastl.engine.frozen import run_batch
+from kerastl.engine.frozen import Frozen
 from kerastl.engine.split import split_model
 from kerastl.graph import find_base_model, has_trainable_weights, run_order
+from tiers import slow, weekly
 
 ARCHITECTURES = {  # name: (smallest legal image, whether one tensor is enough to go on from a frontier in the middle)
     "VGG16": (32, True),
@@ -21,6 +22,7 @@ ARCHITECTURES = {  # name: (smallest legal image, whether one tensor is enough t
     "NASNetMobile": (32, False),
     "EfficientNetB0": (32, True),
 }
+FAST = ["VGG16", "ResNet50V2"]
 
 
 def assert_halves_equal_whole(model, images, one_tensor):
@@ -34,7 +36,7 @@ def assert_halves_equal_whole(model, images, one_tensor):
     return split
 
 
-@pytest.mark.parametrize("name", ARCHITECTURES)
+@pytest.mark.parametrize("name", [*FAST, *slow(*(name for name in ARCHITECTURES if name not in FAST))])
 def test_the_two_halves_in_sequence_equal_the_whole(name, settle):
     size, one_tensor = ARCHITECTURES[name]
     images = np.random.default_rng(0).integers(0, 256, (4, size, size, 3)).astype("float32")
@@ -71,12 +73,10 @@ def depths(model):
                 yield layers, trained[0].name
 
 
-FAST = ("MobileNetV2", "MobileNetV3Small", "VGG16")
+OFTEN = ["MobileNetV2", "MobileNetV3Small"]
 
 
-@pytest.mark.parametrize(
-    "name", [name if name in FAST else pytest.param(name, marks=pytest.mark.slow) for name in BASES]
-)
+@pytest.mark.parametrize("name", ["VGG16", *slow(*OFTEN), *weekly(*sorted(BASES.keys() - {"VGG16", *OFTEN}))])
 def test_every_base_can_be_split_at_every_depth(name, settle):
     size = BASES[name].smallest_image
     images = np.random.default_rng(0).integers(0, 256, (2, size, size, 3)).astype("float32")
@@ -91,8 +91,8 @@ def test_every_base_can_be_split_at_every_depth(name, settle):
         together = np.asarray(split.upper(kept))
         np.testing.assert_allclose(together, whole, atol=1e-4, err_msg=f"{layers} layers, from {lowest!r}")
         assert split.lower.trainable_weights == []
-        if split.recall and split.recall.above:  # the same in two steps
-            again = split.recall.above(split.recall.below(scaled))
+        if split.above:  # the same in two steps
+            again = split.above(split.below(scaled))
             for one, other in zip(keras.tree.flatten(again), keras.tree.flatten(kept), strict=True):
                 np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-4 * np.abs(other).max())
 
@@ -128,7 +128,7 @@ def test_dropout_inside_a_frozen_base_lies_below_the_frontier(make_toy, arrays):
     split = split_model(model)
     assert "drop" in [layer.name for layer in split.lower.layers]
     images = arrays["test"][0]
-    first, second = (run_batch(split, images, augment=True, batch_size=9) for _ in range(2))
+    first, second = (Frozen(model, split).run(images, augment=True) for _ in range(2))
     assert np.array_equal(first[0], second[0])
     expected = np.asarray(split.lower(split.front(images.astype("float32")), training=False))
     np.testing.assert_allclose(first[0], expected, atol=1e-6)
@@ -166,13 +166,3 @@ def test_a_sequential_model_around_a_base_can_be_split(make_toy, arrays):
     images = arrays["test"][0].astype("float32")
     assert split.lower.output_shape == (None, 16)
     np.testing.assert_allclose(split.upper(split.lower(split.front(images))), model(images), atol=1e-6)
-
-
-def test_a_model_with_two_ways_around_the_base_is_an_error(make_toy):
-    base = find_base_model(make_toy())
-    image = keras.Input((32, 32, 3))
-    pooled = keras.layers.GlobalAveragePooling2D()
-    both = keras.layers.Concatenate()([pooled(base(image)), keras.layers.GlobalMaxPooling2D()(image)])
-    model = keras.Model(image, keras.layers.Dense(3, activation="softmax")(both), name="two_ways")
-    with pytest.raises(ValueError, match="Expected a plain chain of layers from the base 'toy' to the end"):
-        split_model(model)

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import weakref
 
 import keras
 import numpy as np
@@ -13,12 +14,14 @@ import psutil
 import pytest
 
 import kerastl as tl
+from kerastl import storage
 from kerastl.storage import FREE_SHARE, MEMORY_VARIABLE, _reserve, find_room, memory_budget, release, size_text
 
 
 @pytest.fixture
 def budget(monkeypatch):
-    """A function that sets the memory budget, in bytes."""
+    """A function that sets the memory budget, in bytes. Rooms of other tests do not count."""
+    monkeypatch.setattr(storage, "_in_memory", weakref.WeakValueDictionary())
     return lambda size: monkeypatch.setenv(MEMORY_VARIABLE, str(size / 1e6))
 
 
@@ -56,6 +59,37 @@ def test_what_lies_in_a_file_can_leave_memory_and_is_not_lost(budget):
     release([array])
     assert full - psutil.Process().memory_info().rss > 0.9 * array.nbytes
     assert np.array_equal(array[:, 0, 0], np.arange(20))
+
+
+def test_rooms_share_the_budget_while_they_are_used(budget):
+    budget(100)
+    first = find_room([(10,)], least=0)
+    assert memory_budget() == 60
+    assert "file" in find_room([(10,)], least=0).place  # 40 of the 75 bytes are taken
+    part = first.arrays[0][2:]
+    del first
+    assert memory_budget() == 60  # of an array all is in memory as long as some of it is
+    del part
+    assert memory_budget() == 100
+    assert "memory" in find_room([(10,)], least=0).place
+
+
+def test_a_room_in_memory_counts_as_free_before_the_free_memory_is_shared(budget, monkeypatch):
+    monkeypatch.delenv(MEMORY_VARIABLE, raising=False)
+    free = psutil.virtual_memory()
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: free._replace(available=1000))
+    room = find_room([(50,)], least=0)
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: free._replace(available=800))  # the room took 200
+    assert memory_budget() == FREE_SHARE * 1000 - 200
+    assert len(room.arrays) == 1
+
+
+def test_a_budget_that_others_have_taken_is_no_error(budget):
+    budget(100)
+    taken = find_room([(18,)], least=0)
+    assert memory_budget() == 28
+    assert "file" in find_room([(10,)], least=40).place  # one batch: without the first room it would have been enough
+    assert "memory" in taken.place
 
 
 def test_without_room_on_disk_there_is_none(budget, full_disk):
@@ -187,6 +221,7 @@ def test_memory_file_and_stream_train_to_the_same_weights(make_toy, settle, orde
         assert np.array_equal(one, other)
 
 
+@pytest.mark.slow
 def test_the_place_and_the_stream_are_said(toy, data, budget, capsys, request):
     tl.train_head(toy, data, epochs=1)
     assert "1.73 kB in memory" in capsys.readouterr().out

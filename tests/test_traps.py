@@ -18,7 +18,7 @@ import tensorflow as tf
 import kerastl as tl
 from kerastl.bases import BASES
 from kerastl.data import as_arrays, make_dataset
-from kerastl.engine.frozen import run_batch
+from kerastl.engine.frozen import Frozen
 from kerastl.engine.split import split_model
 from kerastl.freezing import unfreeze_all
 from kerastl.graph import find_base_model
@@ -159,6 +159,7 @@ def test_fact_7_a_partly_frozen_base_stays_so_through_save_and_load(model, tmp_p
     assert [weight.path for weight in loaded.trainable_weights] == [weight.path for weight in model.trainable_weights]
 
 
+@pytest.mark.slow
 def test_fact_8_learning_from_scratch_has_fair_batch_norm_statistics(model, make_toy, data):
     notice(8, still_so={norm.momentum for norm in norms_of(model)} == {0.999})
 
@@ -185,6 +186,7 @@ def test_fact_9_training_leaves_jit_compilation_to_keras(toy, data):
     assert toy.jit_compile == fresh.jit_compile
 
 
+@pytest.mark.slow
 def test_fact_10_dropout_inside_a_frozen_base_is_off(data, arrays, settle):
     images = arrays["test"][0].astype("float32")
     model = settle(tl.build_model("EfficientNetB0", data, weights=None, augment=False), arrays["train"][0])
@@ -196,8 +198,8 @@ def test_fact_10_dropout_inside_a_frozen_base_is_off(data, arrays, settle):
     first, second = (np.asarray(raw_features(images, training=True)) for _ in range(2))
     notice(10, still_so=not np.allclose(first, second, rtol=1e-3))
 
-    split = split_model(model)
-    (first,), (second,) = (run_batch(split, arrays["test"][0], augment=True, batch_size=9) for _ in range(2))
+    frozen = Frozen(model, split_model(model))
+    (first,), (second,) = (frozen.run(arrays["test"][0], augment=True) for _ in range(2))
     assert np.array_equal(first, second)
     inference = np.asarray(find_base_model(model)(images, training=False)).mean(axis=(1, 2))
     size = np.abs(inference).max()
@@ -238,6 +240,7 @@ def test_fact_13_a_model_called_or_exported_with_training_false_does_not_augment
         np.testing.assert_allclose(answer, [expected, expected], atol=1e-5)
 
 
+@pytest.mark.slow
 def test_fact_14_pictures_leave_memory_with_the_last_dataset_that_reads_them():
     def read_some() -> float:
         """Megabytes of memory after a dataset of 60 MB was made, read through another one, and dropped."""

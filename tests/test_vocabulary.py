@@ -10,6 +10,7 @@ import kerastl as tl
 from hostile import ATTACKS
 from kerastl.bases import BASES
 from kerastl.vocabulary import _CLASSES, check_config
+from tiers import weekly
 
 FIRST = {base.family: name for name, base in reversed(BASES.items())}  # the smallest of each family
 
@@ -23,9 +24,7 @@ def config(toy):
     return config_of(toy)
 
 
-@pytest.mark.parametrize(
-    "name", [name if name in FIRST.values() else pytest.param(name, marks=pytest.mark.slow) for name in BASES]
-)
+@pytest.mark.parametrize("name", [*FIRST.values(), *weekly(*sorted(BASES.keys() - set(FIRST.values())))])
 def test_a_model_on_each_base_is_accepted(name, data):
     side = BASES[name].smallest_image
     sized = data._replace(train=data.train.map(lambda x, y: (keras.ops.image.resize(x, (side, side)), y)))

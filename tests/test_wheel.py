@@ -22,6 +22,7 @@ def test_a_wheel_works_without_the_repository(tmp_path):
     subprocess.run(build, check=True, capture_output=True)
     (wheel,) = tmp_path.glob("kerastl-*.whl")
     with zipfile.ZipFile(wheel) as archive:
+        assert {"kerastl/py.typed", "kerastl/__init__.pyi"} <= set(archive.namelist())  # for type checkers
         archive.extractall(tmp_path / "site")
     done = subprocess.run(
         [sys.executable, "-c", f"import sys; sys.path.insert(0, sys.argv[1])\n{USE}", tmp_path / "site"],

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 import kerastl as tl
-from kerastl.engine.frozen import run_batch
+from kerastl.engine.batches import make_batches
+from kerastl.engine.frozen import Frozen
 from kerastl.engine.split import split_model
 from kerastl.graph import find_base_model
 
@@ -92,7 +93,7 @@ def test_blocks_count_each_parameter_once(wrapped):
 
 def test_dropout_in_a_frozen_block_is_off_and_dropout_in_a_layer_of_the_head_acts(wrapped, arrays):
     split, images = split_model(wrapped), arrays["test"][0]
-    kept = [run_batch(split, images, augment=False, batch_size=9)[0] for _ in range(2)]
+    kept = [Frozen(wrapped, split).run(images)[0] for _ in range(2)]
     assert np.array_equal(*kept)
     assert kept[0].std() > 0
     answers = [np.asarray(split.upper(kept[0], training=True)) for _ in range(2)]
@@ -102,10 +103,7 @@ def test_dropout_in_a_frozen_block_is_off_and_dropout_in_a_layer_of_the_head_act
 def test_an_augmentation_in_a_layer_is_seen(wrapped, data, capsys):
     tl.train_head(wrapped, data, epochs=1, views=2)
     assert "100%" in capsys.readouterr().out
-    split = split_model(wrapped)
-    from kerastl.engine.batches import make_source
-
-    source = make_source(split, data.train, 2, True, 0, "")
+    source = make_batches(Frozen(wrapped, split_model(wrapped)), data.train, 2, True, 0, "")
     assert np.ptp([float(tensors[0].sum()) for _ in range(6) for tensors, _ in source.epoch()]) > 0
 
 

@@ -37,11 +37,11 @@ RATES = {"from scratch": (3e-3, 1e-2, 3e-2), "fine-tuned": (3e-4, 1e-3)}
 
 def flowers(per_class: int, seed: int) -> tl.ImageData:
     """The bundled flowers with `per_class` training pictures of each class, drawn by the seed."""
-    parts, class_names = read_folder(DATA / "drawn_flowers", (96, 96))
-    images, labels = parts["train"]
-    chosen = few_of_each(labels, per_class, seed)
-    train = make_dataset(images[chosen], labels[chosen], shuffle=True)
-    return tl.ImageData(train, make_dataset(*parts["validation"]), make_dataset(*parts["test"]), class_names)
+    images, labels, rows, class_names = read_folder(DATA / "drawn_flowers", (96, 96))
+    chosen = rows["train"][few_of_each(labels[rows["train"]], per_class, seed)]
+    train = make_dataset(images, labels, shuffle=True, rows=chosen)
+    held_out = (make_dataset(images, labels, rows=rows[part]) for part in ("validation", "test"))
+    return tl.ImageData(train, *held_out, class_names)
 
 
 # Each strategy returns the trained model and its validation accuracy after each epoch.
@@ -140,7 +140,8 @@ def measure_probes(runs: dict, folders: list[Path]) -> None:
     """Linear probes of the bundled base and of random weights, on the flowers, on digits and on folders of photos."""
     tasks = {"drawn_flowers": DATA / "drawn_flowers"} | {folder.name: folder for folder in folders}
     for task, folder in tasks.items():
-        parts, _ = read_folder(folder, (96, 96))
+        images, labels, rows, _ = read_folder(folder, (96, 96))
+        parts = {part: (images[numbers], labels[numbers]) for part, numbers in rows.items()}
         measure_probe(runs, task, parts["train"], parts.get("test", parts.get("validation")))
     measure_probe(runs, "digits", *digits())
 

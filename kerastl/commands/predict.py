@@ -7,10 +7,10 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
+from kerastl.calls import find_calls
 from kerastl.commands.figures import check_folder, check_new_figure, save_figure
 from kerastl.commands.printing import printable
 from kerastl.explain import grad_cam
-from kerastl.graph import find_calls
 from kerastl.plots.pictures import plot_heat
 from kerastl.prediction import Prediction, check_top, predict, read_pixels
 from kerastl.reading import UnreadableError, file_notes, find_pictures

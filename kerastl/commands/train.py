@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import keras
+import tensorflow  # noqa: F401 (reads the images on every backend; now what it prints while it loads is hidden)
 
 import kerastl
 from kerastl.bases import BUNDLED_SETS, BUNDLED_WEIGHTS, bundled_folder, find_base
@@ -18,7 +19,7 @@ from kerastl.commands.figures import save_figure
 from kerastl.commands.printing import printable
 from kerastl.commands.run_folder import RunFolder
 from kerastl.data import ImageData, as_size, load_images
-from kerastl.engine.train import check_epochs
+from kerastl.engine.arguments import check_epochs
 from kerastl.evaluation import Evaluation, evaluate
 from kerastl.freezing import Unfrozen, check_layers, freeze, unfreeze_top
 from kerastl.interrupts import hold_ctrl_c

@@ -1,4 +1,4 @@
-"""Keep what a training phase has reached: the best weights in memory, the whole state on disk if that is wanted."""
+"""Keep the whole state of a training phase on the disk, so that the same program, run again, goes on from there."""
 
 import json
 import os
@@ -9,32 +9,19 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from kerastl.data import ImageData
+from kerastl.engine.batches import Kept, Streamed
+from kerastl.engine.callbacks import Best
+from kerastl.engine.chance import get_chance, set_chance
 from kerastl.engine.digest import DIGEST, digest_weights
 from kerastl.engine.identity import START
 from kerastl.engine.split import Split
+from kerastl.engine.witness import Witnessed
 from kerastl.files import written_whole
 from kerastl.interrupts import hold_ctrl_c
 
 
-class Best:
-    """The weights after the epoch with the lowest validation loss so far; at first, those from before the phase."""
-
-    def __init__(self, upper: keras.Model):
-        self._upper = upper
-        self.weights, self.loss, self.epoch = upper.get_weights(), float("inf"), 0
-
-    def see(self, epoch: int, loss: float) -> None:
-        """Look at the weights as they are after an epoch (1 is the first)."""
-        if loss < self.loss:
-            self.weights, self.loss, self.epoch = self._upper.get_weights(), loss, epoch
-
-    def restore(self) -> str:
-        """Put the weights back; returns what they are, in words."""
-        self._upper.set_weights(self.weights)
-        return f"those of epoch {self.epoch}, the best so far" if self.epoch else "those from before this phase"
-
-
-class Backup:
+class Backup(keras.callbacks.Callback):
     """One phase after its last finished epoch, in one file, without pickle.
 
     The file holds what the next epoch depends on: the weights above the frontier, the optimizer's variables and the
@@ -42,7 +29,9 @@ class Backup:
     pass is kept, too, so that augmented views come out the same.
     """
 
-    def __init__(self, folder, phase: str, split: Split, run: dict[str, str]):
+    def __init__(
+        self, folder, phase: str, split: Split, run: dict[str, str], history: keras.callbacks.History, best: Best
+    ):
         """Open the backup of this phase in `folder`, or begin one. Chance is put back to where the phase began.
 
         Args:
@@ -50,23 +39,25 @@ class Backup:
             phase: names the file.
             split: the model's parts; their variables are what is kept.
             run: what has to agree for the run to go on, as `describe_run` gives it; see `agree`.
+            history, best: callbacks that come before this one; what they hold is kept, too.
 
         Raises:
             ValueError: the file is no backup, or that of another run; the differences are named.
             OSError: nothing can be written there.
         """
+        super().__init__()
         if not os.fspath(folder):
             raise ValueError("Received backup_dir=''. Expected the name of a folder.")
         self.file = Path(folder).expanduser() / f"{phase.replace(' ', '_')}.npz"
-        self._split, self._warned = split, False
+        self._split, self._history, self._best, self._warned = split, history, best, False
         self.record = {"run": {}, "epoch": [], "finished": False, "stopped": False}
-        self._arrays = self._groups(start=self._chance())
+        self._arrays = self._groups(start=get_chance(split.front))
         self._opened = os.path.lexists(self.file)
         if self._opened:
             self.record, self._arrays = self._read()
         self.agree(run)
         if self._opened:
-            self._set_chance("start")
+            set_chance(split.front, self._group("start"))
         if not self.finished:
             self._try_to_write()
 
@@ -89,6 +80,31 @@ class Backup:
                 f"{self.all_phases} to begin anew."
             )
 
+    def watch(self, data: ImageData) -> ImageData:
+        """The same data, looked at while they are read for the first time; their test part is read now."""
+        self._data = ImageData(*map(Witnessed, data[:3]), data.class_names)
+        self.agree(self._data.test.describe("test"))
+        return self._data
+
+    def agree_on_images(self, *sources: Kept | Streamed) -> None:
+        """As `agree`, on what was read of the watched data, and whether what came of it (`sources`) is kept.
+
+        Then the order of the images is put to where the phase was broken off.
+        """
+        training, validation = self._data.train, self._data.validation
+        self.agree(training.describe("training") | validation.describe("validation"))
+        self.agree({"images in a batch": str(training.batch_size)})
+        if sources:
+            places = ["kept" if source.kept else "computed in every epoch" for source in sources]
+            self.agree({"what the frozen part gives": ", validation ".join(places)})
+        if self.epochs:
+            training.begin(self.record["passes"])
+
+    @property
+    def epochs(self) -> int:
+        """How many epochs are done."""
+        return len(self.record["epoch"])
+
     @property
     def finished(self) -> bool:
         """Whether the phase is over: it ran to its end, or was stopped, and the next phase has begun from there."""
@@ -102,34 +118,46 @@ class Backup:
         files = sorted(self.file.parent.glob("phase_*.npz")) or [self.file]
         return " and ".join(repr(str(file)) for file in files)
 
+    def on_train_begin(self, logs=None):
+        if self.epochs:
+            self.restore()
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.save()
+
     @hold_ctrl_c()
-    def save(self, history: keras.callbacks.History, optimizer, best: Best, passes: int, finished: bool = False):
-        """Write the state as it is now, whole or not at all; `passes`: how often the training data were begun.
+    def save(self, finished: bool = False) -> None:
+        """Write the state as it is now, whole or not at all.
 
         Where that fails, what was written before stays, and a warning says so once: training is not to be lost.
         """
+        history, best, upper = self._history, self._best, self._split.upper
         self.record |= {
             "history": history.history,
             "epoch": history.epoch,
-            "passes": passes,
+            "passes": self._data.train.passes,
             "finished": finished,
             "stopped": False,
+            "best epoch": best.epoch,
+            "best loss": best.loss,
         }
-        self.record |= {"best epoch": best.epoch, "best loss": best.loss}
         kept = {name: array for name, array in self._arrays.items() if name.startswith("start/")}
         self._arrays = kept | self._groups(
-            now=self._chance(), upper=self._split.upper.variables, optimizer=optimizer.variables, best=best.weights
+            now=get_chance(self._split.front),
+            upper=upper.variables,
+            optimizer=upper.optimizer.variables,
+            best=best.weights,
         )
-        self._replace(len(history.epoch))
+        self._replace()
 
     @hold_ctrl_c()
     def note_stop(self) -> None:
         """Note in the file that somebody stopped the phase after the epoch that was saved last."""
-        if self.record["epoch"]:
+        if self.epochs:
             self.record["stopped"] = True
-            self._replace(len(self.record["epoch"]))
+            self._replace()
 
-    def _replace(self, epoch: int) -> None:
+    def _replace(self) -> None:
         try:
             if os.path.lexists(self.file) and self._read(arrays=False)[0]["run"] != self.record["run"]:
                 raise ValueError("another run writes its own there")
@@ -138,24 +166,25 @@ class Backup:
         except (OSError, ValueError) as error:
             if not self._warned:
                 warnings.warn(
-                    f"The backup of epoch {epoch} could not be written into {str(self.file)!r} ({error}). "
+                    f"The backup of epoch {self.epochs} could not be written into {str(self.file)!r} ({error}). "
                     "Training goes on, and each epoch tries again.",
                     stacklevel=2,
                 )
             self._warned = True
 
     @hold_ctrl_c()
-    def restore(self, history: keras.callbacks.History, optimizer, best: Best) -> None:
-        """Put everything back as it was saved."""
-        optimizer.build(self._split.upper.trainable_variables)
-        history.history, history.epoch = self.record["history"], self.record["epoch"]
+    def restore(self) -> None:
+        """Put everything back as it was saved; the upper part is compiled."""
+        upper, best = self._split.upper, self._best
+        upper.optimizer.build(upper.trainable_variables)
+        self._history.history, self._history.epoch = self.record["history"], self.record["epoch"]
         best.weights, best.epoch, best.loss = self._group("best"), self.record["best epoch"], self.record["best loss"]
-        for group, variables in (("upper", self._split.upper.variables), ("optimizer", optimizer.variables)):
+        for group, variables in (("upper", upper.variables), ("optimizer", upper.optimizer.variables)):
             for variable, array in zip(variables, self._group(group), strict=True):
                 variable.assign(array)
         if not self.record["finished"] and self.finished:
             best.restore()  # as the stop did
-        self._set_chance("now")
+        set_chance(self._split.front, self._group("now"))
 
     def _read(self, arrays: bool = True) -> tuple[dict, dict]:
         try:
@@ -195,17 +224,6 @@ class Backup:
             array for variable, array in zip(upper.variables, self._group("upper"), strict=True) if id(variable) in ours
         ]
         return {digest_weights(weights) for weights in (self._group("best"), last)}
-
-    def _chance(self) -> list:
-        """The state of NumPy's generator and of the augmentation's. (Dropout's is among the upper part's variables.)"""
-        _, keys, *numbers = np.random.get_state()
-        return [keys, np.array(numbers, np.float64), *self._split.front.variables]
-
-    def _set_chance(self, group: str) -> None:
-        keys, (place, has_gauss, gauss), *variables = self._group(group)
-        np.random.set_state(("MT19937", keys, int(place), int(has_gauss), gauss))
-        for variable, array in zip(self._split.front.variables, variables, strict=True):
-            variable.assign(array)
 
     def _group(self, name: str) -> list[np.ndarray]:
         count = sum(key.startswith(f"{name}/") for key in self._arrays)

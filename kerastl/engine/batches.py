@@ -1,49 +1,52 @@
-"""Run the frozen part of a model once for each image, and keep what comes out: batches for the part that learns."""
+"""What the frozen part gives, kept or computed anew in each epoch, as batches for the part that learns."""
 
 import itertools
 import math
-from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from collections.abc import Iterator
 
 import keras
 import numpy as np
 
-from kerastl.checks import check_labels
-from kerastl.engine.frozen import run_batch
-from kerastl.engine.split import Split
+from kerastl.checks import check_labels, count_by_walking
+from kerastl.devices import count_replicas
+from kerastl.engine.frozen import Frozen
 from kerastl.engine.witness import Glance
-from kerastl.graph import acts_differently_in_training, leaf_layers
+from kerastl.graph import single
 from kerastl.progress import Progress
-from kerastl.storage import find_room, release
+from kerastl.storage import Room, find_room, release, size_text
 
 FRESH = "fresh"
+MOST_EXTRA = 2000  # views of images, in all: beyond that they cost minutes, and nobody could measure that they help
+MOST_VIEWS = 3  # of an image
 
 
-class Source(NamedTuple):
-    """Where the upper part gets its batches from, one epoch at a time."""
+class Kept:
+    """The frozen part's output for every image of a dataset, and epochs of batches drawn from it."""
 
-    epoch: Callable[[], Iterator]  # gives one epoch of batches (frontier's tensors, labels)
-    steps: int  # batches in an epoch
-    images: int  # images in an epoch; of a streamed dataset, at most
-    kept: bool  # whether a batch is only read, and not computed
+    kept = True
 
+    def __init__(self, tensors: list[np.ndarray], labels: np.ndarray, batch_size: int, shuffle: bool = False):
+        """What is kept.
 
-class Kept(NamedTuple):
-    """The frozen part's output for every image of a dataset."""
+        Args:
+            tensors: for each tensor of the frontier an array (1 + views, images, ...), the plain row first.
+            labels: (images,), integers.
+            batch_size: images in a batch of the dataset.
+            shuffle: whether each epoch has an order of its own.
+        """
+        self.tensors, self.labels, self.batch_size, self.shuffle = tensors, labels, batch_size, shuffle
+        self.images = len(labels)
+        self.steps = -(-self.images // batch_size)
 
-    tensors: list[np.ndarray]  # for each tensor of the frontier an array (1 + views, images, ...), the plain row first
-    labels: np.ndarray  # (images,), integers
-    batch_size: int  # images in a batch of the dataset
-
-    def draw_epoch(self, shuffle: bool) -> Iterator[tuple[list[np.ndarray], np.ndarray]]:
+    def epoch(self) -> Iterator[tuple[list[np.ndarray], np.ndarray]]:
         """One epoch of batches, for each image at random one of its views or the image as it is.
 
         Chance comes from NumPy's own generator, which `keras.utils.set_random_seed` seeds. It is asked now, not when
         the batches are read, which may be in another thread.
         """
-        images, rows = len(self.labels), len(self.tensors[0])
-        order = np.random.permutation(images) if shuffle else np.arange(images)
-        batches = [order[start : start + self.batch_size] for start in range(0, images, self.batch_size)]
+        rows = len(self.tensors[0])
+        order = np.random.permutation(self.images) if self.shuffle else np.arange(self.images)
+        batches = [order[start : start + self.batch_size] for start in range(0, self.images, self.batch_size)]
         chosen = [np.random.randint(rows, size=len(index)) if rows > 1 else 0 for index in batches]
         return (self._batch(row, index) for row, index in zip(chosen, batches, strict=True))
 
@@ -53,42 +56,153 @@ class Kept(NamedTuple):
         return batch, self.labels[index]
 
 
-def make_source(split: Split, dataset, views, shuffle: bool, verbose: int, label: str) -> Source:
-    """Batches for the upper part: drawn from what is kept, or streamed if that is wanted or there is no room to keep.
+class Streamed:
+    """A dataset for which the frozen part runs in each epoch, in the order that the dataset gives."""
+
+    kept = False
+
+    def __init__(self, frozen: Frozen, dataset, augment: bool):
+        self._frozen, self._dataset, self._augment = frozen, dataset, augment
+        self.steps = count_batches(dataset)
+        self.images = self.steps * _usual_size(itertools.islice(dataset, 2))  # at most
+
+    def epoch(self) -> Iterator[tuple[list[np.ndarray], np.ndarray]]:
+        for images, labels in self._dataset:
+            check_labels(labels, self._frozen.classes)
+            yield self._frozen.run(images, self._augment), np.asarray(labels)
+
+
+class Batches(keras.utils.PyDataset):
+    """`Kept` or `Streamed` as `fit` reads it: each epoch has to be begun, and is then read once, in order."""
+
+    def __init__(self, source: Kept | Streamed, upper: keras.Model):
+        """Args: source, where they come from; upper, the part that learns."""
+        super().__init__()
+        self.kept, self.steps, self.images = source.kept, source.steps, source.images
+        self.error: Exception | None = None  # why reading failed: TensorFlow would make an error of its own of it
+        self._source, self._inputs, self._devices = source, upper.inputs, count_replicas(upper)
+        self._epoch, self._next = None, 0
+
+    def __len__(self) -> int:
+        return self.steps
+
+    def __getitem__(self, number: int):
+        if self._epoch is None or number != self._next:  # Keras only looks what batches look like; no epoch has begun
+            size = (1 + number) * self._devices
+            empty = [np.zeros((size, *tensor.shape[1:]), tensor.dtype) for tensor in self._inputs]
+            return single(empty), np.zeros(size, np.int64)
+        try:
+            tensors, labels = next(self._epoch)
+        except Exception as error:
+            self.error = error
+            raise
+        self._next += 1
+        if self._next == self.steps:
+            self._epoch = None
+        return single(tensors), labels
+
+    def begin(self) -> None:
+        """Begin the next epoch."""
+        self._epoch, self._next = self._source.epoch(), 0
+
+    def close(self) -> None:
+        """Let go of the source: TensorFlow keeps what reads a Python dataset for ever, and this with it (fact 14)."""
+        self._source, self._epoch = None, None
+
+
+def make_batches(frozen: Frozen, dataset, views, shuffle: bool, verbose: int, label: str) -> Kept | Streamed:
+    """Batches for the part that learns: kept, or streamed if that is wanted or there is no room to keep them.
 
     Args:
-        split, dataset, views, verbose, label: as for `run_frozen`; `views` may also be "fresh". In a model without
+        frozen, dataset, views, verbose, label: as for `run_frozen`; `views` may also be "fresh". In a model without
             augmentation all views are alike: none is kept.
         shuffle: draw what is kept in a new order in each epoch: the images are learned from. If the dataset gives other
             pixels in another pass, because it augments them itself, nothing is kept.
     """
-    augments = any(acts_differently_in_training(layer) for layer in leaf_layers(split.front))
-    if views != FRESH and (split.depth or not shuffle):  # with nothing frozen, training has nothing to keep
+    if views != FRESH and (frozen.depth or not shuffle):  # with nothing frozen, training has nothing to keep
         glance = Glance(dataset)
-        kept = run_frozen(split, glance, views if augments else 0, verbose, label)
+        kept = run_frozen(frozen, glance, views if frozen.augments else 0, shuffle, verbose, label)
         if kept and not (shuffle and glance.finds_other_pixels()):
-            images = len(kept.labels)
-            return Source(lambda: kept.draw_epoch(shuffle), -(-images // kept.batch_size), images, True)
+            return kept
         if verbose:
             reason = (
                 "other pixels in each pass (augmentation?)" if kept else "no room to keep the frozen part's outputs"
             )
             print(f"{label}: {reason}, so the frozen part runs in every epoch")
-    return stream_source(split, dataset, augment=augments and views != 0)
+    return Streamed(frozen, dataset, augment=frozen.augments and views != 0)
 
 
-def stream_source(split: Split, dataset, augment: bool) -> Source:
-    """Run the frozen part anew in each epoch, in the order that the dataset gives."""
+def usual_views(images: int) -> int:
+    """How many views of each image are kept where nobody said how many (benchmarks/views.py)."""
+    return min(MOST_VIEWS, MOST_EXTRA // images)
 
-    count = count_batches(dataset)
-    batch_size = _usual_size(itertools.islice(dataset, 2))
 
-    def epoch() -> Iterator[tuple[list[np.ndarray], np.ndarray]]:
-        for images, labels in dataset:
-            check_labels(labels, split.upper.output_shape[-1])
-            yield run_batch(split, images, augment, batch_size), np.asarray(labels)
+def run_frozen(
+    frozen: Frozen,
+    dataset,
+    views: int | None = 0,
+    shuffle: bool = False,
+    verbose: int = 1,
+    label: str = "reading images",
+) -> Kept | None:
+    """Run the frozen part over a dataset, once as it is and once for each augmented view, and keep the result.
 
-    return Source(epoch, count, count * batch_size, False)
+    Args:
+        frozen: the part to run.
+        dataset: batches of (images, labels): images uint8 or float, 0–255, (batch, height, width, 3).
+        views: augmented views of each image to keep beside the image as it is; None for the usual number.
+        shuffle: as for `Kept`.
+        verbose: 0 for silence, 1 for a progress bar.
+        label: what the progress bar calls the pass.
+
+    Returns:
+        `Kept`, in memory or in a temporary file; None where there is room in neither.
+
+    Raises:
+        ValueError, OSError: as `find_room` does.
+    """
+    count, batches = count_batches(dataset), iter(dataset)
+    first = list(itertools.islice(batches, 2))
+    batch_size = _usual_size(first)
+    most = count * batch_size
+    rows = 1 + (usual_views(most) if views is None else views)
+    shapes = [(rows, most, *output.shape[1:]) for output in frozen.outputs]
+    dtype = np.dtype("float64" if keras.config.floatx() == "float64" else "float32")
+    least = dtype.itemsize * sum(math.prod(shape[2:]) for shape in shapes) * batch_size
+    room = find_room(shapes, least, dtype)
+    if room is None:
+        return None
+    labels, start = [], 0
+    with Progress(label, verbose) as progress:
+        progress.expect(rows * most)
+        progress.advance(0, _outlook(frozen, room, most, rows, shuffle))
+        for images, batch_labels in itertools.chain(first, batches):
+            check_labels(batch_labels, frozen.classes)
+            if len(batch_labels) > batch_size:
+                raise ValueError(
+                    f"The batches hold {batch_size} images and {len(batch_labels)}. Expected one size, apart from a "
+                    f"smaller one: `dataset.unbatch().batch({batch_size})`."
+                )
+            end = start + len(batch_labels)
+            for row in range(rows):
+                tensors = frozen.run(images, augment=row > 0, remember=True)
+                for array, tensor in zip(room.arrays, tensors, strict=True):
+                    array[row, start:end] = tensor
+                progress.advance(end - start)
+            release(room.arrays)
+            labels.append(np.asarray(batch_labels))
+            start = end
+    return Kept([array[:, :start] for array in room.arrays], np.concatenate(labels), batch_size, shuffle)
+
+
+def _outlook(frozen: Frozen, room: Room, images: int, rows: int, shuffle: bool) -> str:
+    """What people should know of the room that is taken, before a long pass."""
+    said = [room.place]
+    if shuffle and frozen.bytes_later:
+        said.append(f"phase 2: {size_text(images * frozen.bytes_later)} for each view")
+    if rows > 1 and isinstance(room.arrays[0], np.memmap):
+        said.append(f"with views=0 only {size_text(sum(array[0].nbytes for array in room.arrays))}")
+    return "; ".join(said)
 
 
 def _usual_size(first_batches) -> int:
@@ -97,56 +211,6 @@ def _usual_size(first_batches) -> int:
 
 
 def count_batches(dataset) -> int:
-    """How many batches a dataset has. Walks over it if it does not know."""
+    """How many batches a dataset has."""
     count = int(dataset.cardinality())
-    return count if count > 0 else sum(1 for _ in dataset)
-
-
-def run_frozen(split: Split, dataset, views: int = 0, verbose: int = 1, label: str = "reading images") -> Kept | None:
-    """Run the frozen part over a dataset, once as it is and once for each augmented view, and keep the result.
-
-    Args:
-        split: as `split_model` returns it.
-        dataset: batches of (images, labels): images uint8 or float, 0–255, (batch, height, width, 3).
-        views: augmented views of each image to keep beside the image as it is.
-        verbose: 0 for silence, 1 for a progress bar.
-        label: what the progress bar calls the pass.
-
-    Returns:
-        `Kept(tensors, labels, batch_size)`, in memory or in a temporary file; None where there is room in neither.
-
-    Raises:
-        ValueError, OSError: as `find_room` does.
-    """
-    count, batches = count_batches(dataset), iter(dataset)
-    first = list(itertools.islice(batches, 2))
-    batch_size = _usual_size(first)
-    rows, most = 1 + views, count * batch_size
-    shapes = [(rows, most, *output.shape[1:]) for output in split.lower.outputs]
-    dtype = np.dtype("float64" if keras.config.floatx() == "float64" else "float32")
-    least = dtype.itemsize * sum(math.prod(shape[2:]) for shape in shapes) * batch_size
-    room = find_room(shapes, least, dtype)
-    if room is None:
-        return None
-    labels = []
-    with Progress(label, verbose) as progress:
-        progress.expect(rows * most)
-        progress.advance(0, room.place)
-        start = 0
-        for images, batch_labels in itertools.chain(first, batches):
-            check_labels(batch_labels, split.upper.output_shape[-1])
-            if len(batch_labels) > batch_size:
-                raise ValueError(
-                    f"The batches hold {batch_size} images and {len(batch_labels)}. Expected one size, apart from a "
-                    f"smaller one: `dataset.unbatch().batch({batch_size})`."
-                )
-            end = start + len(batch_labels)
-            for row in range(rows):
-                tensors = run_batch(split, images, row > 0, batch_size, remember=True)
-                for array, tensor in zip(room.arrays, tensors, strict=True):
-                    array[row, start:end] = tensor
-                progress.advance(end - start)
-            release(room.arrays)
-            labels.append(np.asarray(batch_labels))
-            start = end
-    return Kept([array[:, :start] for array in room.arrays], np.concatenate(labels), batch_size)
+    return count if count > 0 else count_by_walking(dataset)

@@ -1,13 +1,15 @@
-"""What the engine adds to Keras's own `fit`: where the batches come from, and what happens around an epoch."""
+"""What is added to Keras's own `fit`, around the user's callbacks.
+
+`fit` trains the upper part, but every callback's `self.model` is the whole model.
+"""
 
 import math
+from contextlib import ExitStack
 
 import keras
-import numpy as np
 
-from kerastl.engine.backup import Backup, Best
-from kerastl.engine.batches import Source
-from kerastl.engine.split import single
+from kerastl.engine.batches import Batches
+from kerastl.interrupts import hold_ctrl_c
 from kerastl.progress import Progress
 
 
@@ -15,50 +17,48 @@ class NotFiniteError(ArithmeticError):
     """The loss is no number any more."""
 
 
-class Batches(keras.utils.PyDataset):
-    """A source as `fit` reads it: each epoch has to be begun, and is then read once, in order."""
+class Steps(keras.callbacks.Callback):
+    """Each step is done as a whole: Ctrl-C waits for its end, and then the weights are in their place. Comes first.
 
-    def __init__(self, source: Source, upper: keras.Model):
+    (On JAX they are elsewhere meanwhile. Keras puts them back for callbacks that ask for `self.model`; but that is the
+    whole model here, and what trains is its upper part.)
+    """
+
+    def __init__(self, upper: keras.Model):
         super().__init__()
-        self.source, self.error = source, None
-        self._epoch, self._inputs = None, upper.inputs
+        self._upper, self._held = upper, ExitStack()
 
-    def __len__(self) -> int:
-        return self.source.steps
+    def on_train_batch_begin(self, batch, logs=None):
+        self._held.enter_context(hold_ctrl_c())
 
-    def __getitem__(self, number: int):
-        if self._epoch is None:  # before it trains, Keras looks at two batches, only to know what they look like
-            empty = [np.zeros((1 + number, *tensor.shape[1:]), tensor.dtype) for tensor in self._inputs]
-            return single(empty), np.zeros(1 + number, np.int64)
-        try:
-            tensors, labels = next(self._epoch)
-        except Exception as error:
-            self.error = error  # TensorFlow would make one of its own of it
-            raise
-        return single(tensors), labels
+    def on_train_batch_end(self, batch, logs=None):
+        if keras.backend.backend() == "jax":
+            self._upper.jax_state_sync()
+        self.close()
 
-    def begin(self) -> None:
-        """Begin the next epoch."""
-        self._epoch = self.source.epoch()
+    on_test_batch_begin, on_test_batch_end = on_train_batch_begin, on_train_batch_end
 
     def close(self) -> None:
-        """Let go of the source: TensorFlow keeps what reads a Python dataset for ever, and this with it (fact 14)."""
-        self.source, self._epoch = None, None
+        self._held.close()
 
 
-class Before(keras.callbacks.Callback):
-    """Comes before the user's callbacks."""
+class Epochs(keras.callbacks.Callback):
+    """Begins each epoch's batches, and adds to its logs the learning rate. Comes before the user's callbacks."""
 
-    def __init__(self, optimizer, training: Batches, validation: Batches):
+    def __init__(self, upper: keras.Model, training: Batches, validation: Batches):
         super().__init__()
-        self._optimizer, self._training, self._validation = optimizer, training, validation
+        self._upper, self._training, self._validation = upper, training, validation
 
     def on_epoch_begin(self, epoch, logs=None):
         self._training.begin()
-        self._rate = rate_of(self._optimizer)
+        self._rate = rate_of(self._upper.optimizer)
 
     def on_test_begin(self, logs=None):
         self._validation.begin()
+
+    def on_train_batch_end(self, batch, logs=None):
+        if not math.isfinite(logs["loss"]):
+            raise NotFiniteError
 
     def on_epoch_end(self, epoch, logs=None):
         if not math.isfinite(logs["val_loss"]):
@@ -66,41 +66,60 @@ class Before(keras.callbacks.Callback):
         logs["learning_rate"] = self._rate  # at the beginning of the epoch
 
 
-class After(keras.callbacks.Callback):
-    """Comes after the user's callbacks and the history: they have seen the epoch, and may have ended the training."""
+class Best(keras.callbacks.Callback):
+    """The weights after the epoch with the lowest validation loss so far; at first, those from before the phase."""
 
-    def __init__(
-        self, upper: keras.Model, source: Source, progress: Progress, history, best: Best, backup: Backup | None, data
-    ):
+    def __init__(self, upper: keras.Model):
         super().__init__()
-        self._upper, self._source, self._progress = upper, source, progress
-        self._history, self._best, self._backup, self._data = history, best, backup, data
+        self._upper = upper
+        self.weights, self.loss, self.epoch = upper.get_weights(), float("inf"), 0
 
-    def on_train_begin(self, logs=None):
-        if self._backup and self._backup.record["epoch"]:
-            self._backup.restore(self._history, self._upper.optimizer, self._best)
-        self._progress.expect((self.params["epochs"] - len(self._history.epoch)) * self._source.images)
+    def on_epoch_end(self, epoch, logs=None):
+        if logs["val_loss"] < self.loss:
+            self.weights, self.loss, self.epoch = self._upper.get_weights(), logs["val_loss"], epoch + 1
+
+    def restore(self) -> str:
+        """Put the weights back; returns what they are, in words."""
+        self._upper.set_weights(self.weights)
+        return f"those of epoch {self.epoch}, the best so far" if self.epoch else "those from before this phase"
+
+
+class Bar(keras.callbacks.Callback):
+    """Shows on a progress bar the images that were learned from, and what each epoch reached."""
+
+    def __init__(self, progress: Progress, training: Batches):
+        super().__init__()
+        self._progress, self._training = progress, training
 
     def on_epoch_begin(self, epoch, logs=None):
+        if not self._progress.total:
+            self._progress.expect((self.params["epochs"] - epoch) * self._training.images)
         self._done = 0
 
     def on_train_batch_end(self, batch, logs=None):
-        if not math.isfinite(logs["loss"]):
-            raise NotFiniteError
-        done = round(self._source.images * (batch + 1) / self._source.steps)
+        done = round(self._training.images * (batch + 1) / self._training.steps)
         self._progress.advance(done - self._done)
         self._done = done
-        self._upper.stop_training = self.model.stop_training  # `fit` asks the part, the user's callbacks know the whole
 
     def on_epoch_end(self, epoch, logs=None):
-        self._best.see(epoch + 1, logs["val_loss"])
         self._progress.advance(
             0,
             f"epoch {epoch + 1}/{self.params['epochs']}  accuracy {logs['accuracy']:.3f}  "
             f"validation {logs['val_accuracy']:.3f}",
         )
-        if self._backup:
-            self._backup.save(self._history, self._upper.optimizer, self._best, self._data.passes)
+
+
+class Stop(keras.callbacks.Callback):
+    """Ends training when a callback has told the whole model so: `fit` asks the part. Comes last."""
+
+    def __init__(self, upper: keras.Model):
+        super().__init__()
+        self._upper = upper
+
+    def on_train_batch_end(self, batch, logs=None):
+        self._upper.stop_training = self.model.stop_training
+
+    def on_epoch_end(self, epoch, logs=None):
         self._upper.stop_training = self.model.stop_training
 
 

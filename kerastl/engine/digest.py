@@ -1,10 +1,14 @@
 """Digests: short texts that stand for many numbers. Where two differ, the numbers differ, too."""
 
 import hashlib
+import json
+import re
 from collections.abc import Iterable
 
 import keras
 import numpy as np
+
+from kerastl.graph import leaf_layers
 
 DIGEST = "SHA-256 "  # how each begins. It tells people nothing: that two differ is said, and not the text
 
@@ -20,3 +24,13 @@ def digest(parts: Iterable) -> str:
 def digest_weights(weights: list) -> str:
     """The digest of the values of some weights."""
     return digest(np.ascontiguousarray(keras.ops.convert_to_numpy(weight)) for weight in weights)
+
+
+def digest_layers(model: keras.Model) -> str:
+    """The layers, how they are connected, and their settings. Keras's numbers in names count models, so they go."""
+    try:
+        config = model.get_config() | {"name": None}
+    except NotImplementedError:  # a layer of the user's own that does not tell its settings
+        config = [type(layer).__name__ for layer in leaf_layers(model)]
+    text = json.dumps(config, default=lambda value: type(value).__name__)
+    return digest([re.sub(r'_\d+(CLONE)?(?=")', "", text).encode()])

@@ -1,36 +1,129 @@
-"""Run the part below the cut, always as inference."""
+"""The part of a model below the cut: it always runs as inference, and remembers what it gave.
+
+Phase 1 keeps pooled features, phase 2 tensors from inside the base. On the way to either, the images pass one place
+below both; what comes by there is remembered, so phase 2 need not run the lower part over the same images again. The
+memory belongs to the model, and goes with it.
+"""
+
+import hashlib
+import weakref
 
 import keras
 import numpy as np
 
 from kerastl.checks import check_pixels
-from kerastl.engine.split import Split, single
+from kerastl.devices import count_replicas, share
+from kerastl.engine.digest import digest_layers, digest_weights
+from kerastl.engine.split import Split
+from kerastl.graph import acts_differently_in_training, leaf_layers, single, size_in_bytes
+from kerastl.storage import SHARE_FOR_MEMORIES, memory_budget
+
+_memories = weakref.WeakKeyDictionary()  # model: (what has to be as it was, {image: its tensors})
 
 
-def run_batch(split: Split, images, augment: bool, batch_size: int, remember: bool = False) -> list[np.ndarray]:
-    """The frontier's tensors for one batch of raw images. Outside any training step, so always as inference."""
-    check_pixels(images)
+class Frozen:
+    """Raw images in, the frontier's tensors out. Outside any training step, so always as inference."""
 
-    def compute(model, tensors):
-        return keras.tree.flatten(predict_padded(model, single(tensors), batch_size))
+    def __init__(self, model: keras.Model, split: Split):
+        """Args: model, the whole, which owns the memory; split, its parts, as `split_model` returns them."""
+        self.outputs = split.lower.outputs  # the frontier, as symbolic tensors
+        self.depth = split.depth  # 0 when it does no work
+        self.bytes_later = size_in_bytes(split.below.outputs) if split.above else 0  # what phase 2 keeps of an image
+        self.augments = any(map(acts_differently_in_training, leaf_layers(split.front)))
+        self.classes = model.output_shape[-1]
+        image = model.inputs[0]
+        self._split, self._batch_size = split, 0
+        self._augmented = keras.Model(image, split.lower(_Augment(split.front)(image)), name="augmented")
+        self._memory = _Memory(model, split) if split.depth else None
 
-    def scaled():
-        return split.front(keras.ops.convert_to_tensor(images, dtype="float32"), training=False)
+    def run(self, images, augment: bool = False, remember: bool = False) -> list[np.ndarray]:
+        """The frontier's tensors for one batch.
 
-    if augment:
-        return compute(split.augmented, [keras.ops.convert_to_tensor(images, dtype="float32")])
-    if remember and split.recall:
-        return split.recall.run(images, compute, scaled)
-    return compute(split.lower, [scaled()])
+        Args:
+            images: raw, (batch, height, width, 3), 0–255.
+            augment: take an augmented view of each image.
+            remember: look what is known of the images as they are, and remember what is new.
+        """
+        check_pixels(images)
+        if augment:
+            return self._compute(self._augmented, [keras.ops.convert_to_tensor(images, dtype="float32")])
+        if not (remember and self._memory):
+            return self._compute(self._split.lower, [self._scale(images)])
+        keys = [hashlib.blake2b(image.tobytes(), digest_size=16).digest() for image in np.asarray(images)]
+        tensors = self._memory.find(keys)
+        if tensors is None:
+            tensors = self._compute(self._split.below, [self._scale(images)])
+            self._memory.add(keys, tensors)
+        return self._compute(self._split.above, tensors) if self._split.above else tensors
+
+    def _scale(self, images):
+        return self._split.front(keras.ops.convert_to_tensor(images, dtype="float32"), training=False)
+
+    def _compute(self, part: keras.Model, tensors: list) -> list[np.ndarray]:
+        self._batch_size = max(self._batch_size, len(tensors[0]))
+        return keras.tree.flatten(predict_padded(part, single(tensors), self._batch_size))
+
+
+class _Augment(keras.Layer):
+    """The front in training mode, in a model that runs as inference otherwise."""
+
+    def __init__(self, front: keras.Model):
+        super().__init__()
+        self.front = front
+
+    def call(self, images):
+        return self.front(images, training=True)
+
+    def compute_output_spec(self, images):
+        return self.front.compute_output_spec(images)  # else Keras runs it to find out; on torch that took minutes
+
+
+class _Memory:
+    """What came by at one place for images as they are, while everything below that place is as it was."""
+
+    def __init__(self, model: keras.Model, split: Split):
+        below = split.below
+        state = (
+            *(tensor.name for tensor in below.outputs),
+            *(digest_layers(part) for part in (split.front, below)),
+            digest_weights([*split.front.weights, *below.weights]),
+        )
+        known, self._rows = _memories.get(model, (None, {}))
+        if known != state:
+            self._rows = {}
+            _memories[model] = (state, self._rows)
+        self._most = int(SHARE_FOR_MEMORIES * memory_budget() / size_in_bytes(below.outputs))  # images
+        self._full = False
+        self._keep_room()
+
+    def find(self, keys: list[bytes]) -> list[np.ndarray] | None:
+        """The tensors for a batch of images; None if one of them is new."""
+        if not all(key in self._rows for key in keys):
+            return None
+        return [np.stack(arrays) for arrays in zip(*(self._rows[key] for key in keys), strict=True)]
+
+    def add(self, keys: list[bytes], tensors: list[np.ndarray]) -> None:
+        if not self._full:
+            self._rows.update(zip(keys, zip(*tensors, strict=True), strict=True))
+            self._keep_room()
+
+    def _keep_room(self) -> None:
+        if len(self._rows) > self._most:  # a part would not help: datasets that shuffle mix new images into it
+            self._full = True
+            self._rows.clear()
 
 
 def predict_padded(model: keras.Model, inputs, batch_size: int):
-    """`predict_on_batch`, filling up a smaller last batch, since Keras compiles a model anew for another shape."""
-    count = len(keras.tree.flatten(inputs)[0])
+    """`predict_on_batch`, filling up a smaller last batch, since Keras compiles a model anew for another shape.
+
+    Where several devices share a batch, it is filled up to be shared equally.
+    """
+    count, devices = len(keras.tree.flatten(inputs)[0]), count_replicas(model)
+    missing = -(-max(batch_size, count) // devices) * devices - count
 
     def fill(array):
-        return keras.ops.concatenate([array, keras.ops.repeat(array[-1:], batch_size - count, axis=0)])
+        return keras.ops.concatenate([array, keras.ops.repeat(array[-1:], missing, axis=0)])
 
-    if count < batch_size:
+    if missing:
         inputs = keras.tree.map_structure(fill, inputs)
-    return keras.tree.map_structure(lambda array: array[:count], model.predict_on_batch(inputs))
+    return keras.tree.map_structure(lambda array: array[:count], model.predict_on_batch(share(model, inputs)))

@@ -1,17 +1,15 @@
 """What makes a training run this run and no other: the texts in which a backup and a run have to agree."""
 
 import importlib
-import json
 import math
-import re
 
 import keras
-from keras.src.backend.common import global_state
 
 import kerastl
-from kerastl.engine.digest import digest, digest_weights
+from kerastl import private
+from kerastl.calls import find_calls
+from kerastl.engine.digest import digest_layers, digest_weights
 from kerastl.engine.split import Split
-from kerastl.graph import find_calls, leaf_layers
 
 START = "weights at the start of the phase"
 
@@ -20,7 +18,7 @@ def describe_run(model: keras.Model, split: Split, data, phase: str, **arguments
     """The model, the arguments, the seed and the versions, as texts by name. The images are not looked at."""
     calls = find_calls(model)
     head = keras.Model(calls.call.outputs[0], model.outputs[0])
-    seed = global_state.get_global_attribute("global_random_seed")  # what `keras.utils.set_random_seed` was given
+    seed = private.seed()
     trained = split.upper.trainable_weights
     facts = {
         "seed": str(seed),
@@ -29,9 +27,9 @@ def describe_run(model: keras.Model, split: Split, data, phase: str, **arguments
         "shape of an image": str(tuple(split.front.input_shape[1:])),
         "training batches": str(int(data.train.cardinality())),
         "trained weights": f"{len(trained)}, with {sum(math.prod(weight.shape) for weight in trained):,} numbers",
-        "layers before the base (augmentation, scaling)": _digest_layers(split.front),
-        "layers of the base": _digest_layers(calls.base),
-        "layers of the head": _digest_layers(head),
+        "layers before the base (augmentation, scaling)": digest_layers(split.front),
+        "layers of the base": digest_layers(calls.base),
+        "layers of the head": digest_layers(head),
         "frozen weights": digest_weights([*split.front.weights, *split.lower.weights]),
     } | {name: str(value) for name, value in arguments.items()}
     if seed is not None or phase == "phase 2":  # without a seed, a new head is another one in each program
@@ -44,13 +42,3 @@ def _versions() -> str:
     return ", ".join(
         f"{module.__name__} {module.__version__}" for module in (kerastl, keras, *map(importlib.import_module, modules))
     )
-
-
-def _digest_layers(model: keras.Model) -> str:
-    """The layers, how they are connected, and their settings. Keras's numbers in names count models, so they go."""
-    try:
-        config = model.get_config()
-    except NotImplementedError:  # a layer of the user's own that does not tell its settings
-        config = [type(layer).__name__ for layer in leaf_layers(model)]
-    text = json.dumps(config, default=lambda value: type(value).__name__)
-    return digest([re.sub(r'_\d+(CLONE)?(?=")', "", text).encode()])

@@ -8,16 +8,16 @@ from typing import NamedTuple
 
 import keras
 
-from kerastl.engine.recall import Recall
+from kerastl.calls import find_calls, pooled_outputs
 from kerastl.graph import (
     acts_differently_in_training,
-    find_calls,
+    between,
     has_trainable_weights,
     is_batch_norm,
     leaf_layers,
     live_tensors,
-    pooled_output,
     run_order,
+    single,
     size_in_bytes,
     work,
 )
@@ -33,19 +33,8 @@ class Split(NamedTuple):
     lower: keras.Model  # scaled images -> the tensors of the frontier; always run as inference
     upper: keras.Model  # the tensors of the frontier -> probabilities; all that training changes is in here
     depth: int  # calls of the base inside `lower`; 0 when they do no work, because all of the base is trained
-    recall: Recall | None  # what `lower` gave for images as they are, earlier; None when it does no work
-    augmented: keras.Model  # raw images -> the tensors of the frontier for an augmented view of each
-
-
-class _Augment(keras.Layer):
-    """The front in training mode, in a model that runs as inference otherwise."""
-
-    def __init__(self, front: keras.Model):
-        super().__init__()
-        self.front = front
-
-    def call(self, images):
-        return self.front(images, training=True)
+    below: keras.Model  # `lower` up to the place that both phases pass: what comes by there is worth remembering
+    above: keras.Model | None  # from there to the frontier; None where the frontier is there
 
 
 def split_model(model: keras.Model) -> Split:
@@ -57,13 +46,13 @@ def split_model(model: keras.Model) -> Split:
     inference on every path.
 
     Args:
-        model: any functional or Sequential model that calls one base as a layer and goes on from it in a plain chain.
+        model: any functional or Sequential model that calls one base as a layer and makes probabilities of its output.
 
     Returns:
-        `Split(front, lower, upper, depth, recall, augmented)`.
+        `Split(front, lower, upper, depth, below, above)`.
 
     Raises:
-        ValueError: what follows the base is not a plain chain; a layer in front of the base has weights to train.
+        TypeError, ValueError: as `find_calls` does; a layer in front of the base has weights to train.
     """
     calls = find_calls(model)
     base, scaled_image, features = calls.base, calls.call.input_tensors[0], calls.call.outputs[0]
@@ -78,27 +67,23 @@ def split_model(model: keras.Model) -> Split:
     nodes = run_order(base)
     first = next((number for number, node in enumerate(nodes) if has_trainable_weights(node.operation)), len(nodes))
     if first == len(nodes):  # the whole base is frozen: go on into the head, as far as training changes nothing
-        pooled = pooled_output(calls)
-        depth, frontier, after = first, base.outputs, keras.Model(features, pooled, name="after")
-        lower = keras.Model(scaled_image, pooled, name="lower")
-        upper = keras.Model(pooled, model.outputs[0], name="upper")
+        pooled = pooled_outputs(calls)
+        depth, frontier, after = first, base.outputs, between([features], pooled, "after")
+        lower = between([scaled_image], pooled, "lower")
+        upper = between(pooled, [calls.output], "upper")
     else:
         (depth, frontier), after = _cheapest_place(nodes, first), None
-        lower = keras.Model(base.inputs[0], frontier, name="lower")
-        top = keras.Model(single(frontier), base.outputs[0], name="top")
-        upper = _join(frontier, top, keras.Model(features, model.outputs[0], name="head"), "upper")
-    augmented = keras.Model(model.inputs[0], lower(_Augment(front)(model.inputs[0])), name="augmented")
+        lower = between(base.inputs, frontier, "lower")
+        top = between(frontier, base.outputs, "top")
+        upper = _join(frontier, top, between([features], [calls.output], "head"), "upper")
 
     below, above = lower, None
     stop, tensors = _cheapest_place(nodes, _usual_start(base, nodes))
     if 0 < stop < depth:  # the place where to remember is on the way to the frontier
-        below = keras.Model(base.inputs[0], tensors, name="below")
-        known = {id(tensor) for tensor in tensors}  # Keras finds no way from an input to itself
-        ends = [keras.layers.Identity()(tensor) if id(tensor) in known else tensor for tensor in frontier]
-        above = keras.Model(single(tensors), single(ends), name="above")
+        below = between(base.inputs, tensors, "below")
+        above = between(tensors, frontier, "above")
         above = _join(tensors, above, after, "above") if after else above
-    recall = Recall(model, front, below, above) if depth else None
-    return Split(front, lower, upper, depth, recall, augmented)
+    return Split(front, lower, upper, depth, below, above)
 
 
 def _join(tensors: list, first: keras.Model, second: keras.Model, name: str) -> keras.Model:
@@ -116,14 +101,6 @@ def _usual_start(base: keras.Model, nodes: list) -> int:
         ):
             return number
     return len(nodes) - 1
-
-
-def single(tensors: list):
-    """The tensor itself where there is only one, else a tuple: Keras wants the structure that a model was built with.
-
-    (TensorFlow's datasets take a list for one tensor.)
-    """
-    return tuple(tensors) if len(tensors) > 1 else tensors[0]
 
 
 def _cheapest_place(nodes: list, first: int) -> tuple[int, list]:

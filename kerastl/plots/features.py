@@ -1,13 +1,21 @@
 """A map of what the base tells apart."""
 
+from typing import TYPE_CHECKING
+
+import keras
 import numpy as np
 
-from kerastl.data import find_part
+from kerastl.data import ImageData, find_part
 from kerastl.features import extract_features
 from kerastl.plots.style import COLOURS, SHAPES, words
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
-def plot_features(model, data, *, part: str = "test", projection=None, ax=None):
+
+def plot_features(
+    model: keras.Model, data: ImageData, *, part: str = "test", projection: object = None, ax: "Axes | None" = None
+) -> "Axes":
     """A flat map of the base's features: each point is an image, near where images lie that the base finds like it.
 
     How to read it: classes that form islands can be told apart by a simple classifier. Draw it before training and
@@ -26,6 +34,9 @@ def plot_features(model, data, *, part: str = "test", projection=None, ax=None):
 
     Raises:
         TypeError, ValueError: no `ImageData`, or no such part; not a built Keras model with one base.
+
+    Example:
+        >>> axes = plot_features(model, flowers)
     """
     import matplotlib.pyplot as plt
     from sklearn.decomposition import PCA

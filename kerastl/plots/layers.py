@@ -1,9 +1,16 @@
 """The network as a strip of blocks: what is frozen, what learns."""
 
 import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import keras
 
 from kerastl.blocks import Block, Blocks, list_blocks
 from kerastl.plots.style import BLUE, GREY, ORANGE, SKY
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 STATES = (  # what the legend calls it, the field of `Block`, colour, hatching
     ("frozen", "frozen", BLUE, ""),
@@ -13,7 +20,7 @@ STATES = (  # what the legend calls it, the field of `Block`, colour, hatching
 _LEAST = 10  # parameters at the foot of the axis, which is logarithmic
 
 
-def plot_layers(*models, ax=None):
+def plot_layers(*models: keras.Model | Blocks, ax: "Axes | Sequence[Axes] | None" = None) -> Any:
     """A model as a strip of blocks from the image to the head, coloured by what training can change in each.
 
     How to read it: each bar is a block, as high as it has parameters (each line of the grid is ten times the line below
@@ -29,6 +36,11 @@ def plot_layers(*models, ax=None):
 
     Raises:
         TypeError, ValueError: as `list_blocks` does; another number of axes than of models.
+
+    Example:
+        >>> before = list_blocks(model)
+        >>> unfrozen = unfreeze_top(model, 30)
+        >>> left, right = plot_layers(before, model)
     """
     import matplotlib.pyplot as plt
 

@@ -1,18 +1,27 @@
 """Pictures themselves: what is in the data, what augmentation makes of it, where the model is wrong and why."""
 
+from typing import TYPE_CHECKING
+
 import keras
 import numpy as np
 
-from kerastl.data import find_part, pick_images
+from kerastl.calls import find_calls
+from kerastl.data import ImageData, find_part, pick_images
 from kerastl.engine.batches import count_batches
 from kerastl.evaluation import Evaluation, check_names
 from kerastl.explain import HeatMap
-from kerastl.graph import acts_differently_in_training, find_calls, leaf_layers
+from kerastl.graph import acts_differently_in_training, leaf_layers
 from kerastl.plots.style import RED, words
-from kerastl.prediction import read_pixels
+from kerastl.prediction import Picture, read_pixels
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 
-def plot_images(data, *, part: str = "train", evaluation: Evaluation | None = None, count: int = 15):
+def plot_images(
+    data: ImageData, *, part: str = "train", evaluation: Evaluation | None = None, count: int = 15
+) -> "Figure":
     """Pictures from one part of the data, spread over the whole of it, each with its class.
 
     With `evaluation` (from `evaluate` on the same part) the title tells what the model said: the class and its
@@ -30,6 +39,9 @@ def plot_images(data, *, part: str = "train", evaluation: Evaluation | None = No
     Raises:
         TypeError, ValueError: no `ImageData`, or no such part; the evaluation is of other images, or the part gives its
             images in another order than then (`data.train` is shuffled).
+
+    Example:
+        >>> figure = plot_images(flowers, part="test", evaluation=result)
     """
     dataset = _part(data, part, evaluation)
     total = count_batches(dataset) * len(next(iter(dataset))[1]) if evaluation is None else len(evaluation.labels)
@@ -40,7 +52,7 @@ def plot_images(data, *, part: str = "train", evaluation: Evaluation | None = No
     return figure
 
 
-def plot_mistakes(evaluation: Evaluation, data, *, part: str = "test", count: int = 10):
+def plot_mistakes(evaluation: Evaluation, data: ImageData, *, part: str = "test", count: int = 10) -> "Figure":
     """The pictures that the model took for another class, those of which it was most sure first.
 
     How to read it: the class that the model named, with its probability, and below it the true one. Look for what they
@@ -57,6 +69,9 @@ def plot_mistakes(evaluation: Evaluation, data, *, part: str = "test", count: in
 
     Raises:
         TypeError, ValueError: as `plot_images` does.
+
+    Example:
+        >>> figure = plot_mistakes(result, flowers)
     """
     dataset = _part(data, part, evaluation)
     numbers = evaluation.mistakes[: max(count, 1)]
@@ -70,7 +85,7 @@ def plot_mistakes(evaluation: Evaluation, data, *, part: str = "test", count: in
     return figure
 
 
-def plot_augmentation(model: keras.Model, image, *, count: int = 9):
+def plot_augmentation(model: keras.Model, image: Picture, *, count: int = 9) -> "Figure":
     """One picture as the model sees it in training: as it is, then turned, flipped and zoomed by chance.
 
     How to read it: could you still name each of them? If not, the augmentation is too strong.
@@ -85,6 +100,9 @@ def plot_augmentation(model: keras.Model, image, *, count: int = 9):
 
     Raises:
         ValueError: the model has no augmentation; the picture is of another size.
+
+    Example:
+        >>> figure = plot_augmentation(model, "photo.jpg")
     """
     pixels = read_pixels(model, image)
     changing = [
@@ -104,7 +122,7 @@ def plot_augmentation(model: keras.Model, image, *, count: int = 9):
     return figure
 
 
-def plot_heat(heat: HeatMap, *, ax=None):
+def plot_heat(heat: HeatMap, *, ax: "Axes | None" = None) -> "Axes":
     """A heat map of `grad_cam` over its picture, which is drawn in grey.
 
     How to read it: what is bright speaks for the class in the title; what stays grey does not. It shows where the model
@@ -116,6 +134,9 @@ def plot_heat(heat: HeatMap, *, ax=None):
 
     Returns:
         The Matplotlib axes.
+
+    Example:
+        >>> axes = plot_heat(grad_cam("flowers.keras", "photo.jpg"))
     """
     import matplotlib.pyplot as plt
 

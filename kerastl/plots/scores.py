@@ -1,14 +1,18 @@
 """What a model gets right, by class and by how sure it was."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from kerastl.evaluation import Evaluation, check_names, wilson
 from kerastl.plots.style import BLUE, GREY, words
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
-def plot_confusion(evaluation: Evaluation, class_names: Sequence[str], *, ax=None):
+
+def plot_confusion(evaluation: Evaluation, class_names: Sequence[str], *, ax: "Axes | None" = None) -> "Axes":
     """The confusion matrix: rows are the true classes, columns what the model said.
 
     How to read it: a number off the diagonal counts images of the row's class that were taken for the column's class;
@@ -24,6 +28,9 @@ def plot_confusion(evaluation: Evaluation, class_names: Sequence[str], *, ax=Non
 
     Raises:
         ValueError: another number of class names than of classes.
+
+    Example:
+        >>> axes = plot_confusion(result, flowers.class_names)
     """
     import matplotlib.pyplot as plt
 
@@ -50,7 +57,7 @@ def plot_confusion(evaluation: Evaluation, class_names: Sequence[str], *, ax=Non
     return ax
 
 
-def plot_calibration(evaluation: Evaluation, *, ax=None):
+def plot_calibration(evaluation: Evaluation, *, ax: "Axes | None" = None) -> "Axes":
     """How often the model is right, beside how sure it says that it is.
 
     How to read it: on the dashed line, of the images with a probability of 0.8 four fifths are right. Points below it:
@@ -62,6 +69,9 @@ def plot_calibration(evaluation: Evaluation, *, ax=None):
 
     Returns:
         The Matplotlib axes.
+
+    Example:
+        >>> axes = plot_calibration(result)
     """
     import matplotlib.pyplot as plt
 

@@ -1,11 +1,15 @@
 """Does the pre-trained start help? Repeated runs of two or more strategies, compared."""
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from kerastl.plots.style import COLOURS, DASHES, words
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 DONE = 0.9  # of the way from start to asymptote: until here the slope is measured
 LAST = 0.2  # share of the epochs, at the end, whose mean is the asymptote
@@ -34,7 +38,7 @@ class Transfer(NamedTuple):
 
     strategies: list[Strategy]
     comparisons: list[Comparison]
-    axes: object  # Matplotlib axes
+    axes: "Axes"
 
     def __str__(self) -> str:
         first = self.strategies[0].name
@@ -49,7 +53,7 @@ class Transfer(NamedTuple):
         return "\n".join(lines)
 
 
-def explain_transfer(curves: Mapping[str, object], *, ax=None) -> Transfer:
+def explain_transfer(curves: Mapping[str, ArrayLike], *, ax: "Axes | None" = None) -> Transfer:
     """Compare learning curves of repeated runs: does the pre-trained start help, hurt, or make no difference?
 
     Transfer can show in three places: a higher start, a higher slope, a higher asymptote. The verdict is about the
@@ -71,6 +75,12 @@ def explain_transfer(curves: Mapping[str, object], *, ax=None) -> Transfer:
 
     Raises:
         ValueError: fewer than two strategies or runs; runs or epochs that differ; values outside 0 to 1.
+
+    Example:
+        >>> scratch = [[0.30, 0.50, 0.60], [0.25, 0.55, 0.62], [0.35, 0.52, 0.58]]  # three runs of three epochs
+        >>> tuned = [[0.80, 0.85, 0.86], [0.78, 0.86, 0.88], [0.81, 0.84, 0.87]]
+        >>> print(explain_transfer({"from scratch": scratch, "fine-tuned": tuned}))
+        fine-tuned beside from scratch: positive transfer. ...
 
     Source: start, slope and asymptote: Torrey & Shavlik (2009), "Transfer Learning", figure 2. Intervals: Student's t
         of the paired differences.

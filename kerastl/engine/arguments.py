@@ -1,0 +1,63 @@
+"""Look at what training is given, before it begins."""
+
+import math
+import os
+from numbers import Real
+
+import keras
+
+from kerastl.checks import check_size, is_whole, list_some
+from kerastl.data import check_image_data
+from kerastl.engine.batches import FRESH
+from kerastl.private import can_train
+
+
+def check_arguments(epochs, learning_rate, views, callbacks, backup_dir) -> None:
+    """Raise ValueError or TypeError when one of the arguments of the training functions cannot be meant."""
+    check_epochs(epochs)
+    if isinstance(learning_rate, Real):
+        impossible = isinstance(learning_rate, bool) or not learning_rate >= 0 or math.isinf(learning_rate)
+    else:  # a schedule is callable, too; but so is a class
+        known = isinstance(learning_rate, keras.optimizers.Optimizer) or callable(learning_rate)
+        impossible = isinstance(learning_rate, type) or not known
+    if impossible:
+        raise ValueError(
+            f"Received learning_rate={learning_rate!r}. Expected 0 or a positive number, such as 1e-3; or a schedule "
+            "or an optimizer of Keras."
+        )
+    named = views is None or (isinstance(views, str) and views == FRESH)
+    if not named and not is_whole(views, least=0):
+        raise ValueError(f"Received views={views!r}. Expected 0, a positive whole number, {FRESH!r}, or None.")
+    if any(isinstance(callback, keras.callbacks.BackupAndRestore) for callback in callbacks):
+        raise ValueError("Received the callback BackupAndRestore, which does not know of phases. Use `backup_dir`.")
+    if not isinstance(backup_dir, str | os.PathLike | None):
+        raise TypeError(f"Received backup_dir={backup_dir!r}. Expected the name of a folder.")
+
+
+def check_epochs(epochs) -> None:
+    """Raise ValueError unless it is a number of epochs."""
+    if not is_whole(epochs, least=1):
+        raise ValueError(f"Received epochs={epochs!r}. Expected a whole number, 1 or more.")
+
+
+def check_data(model, data) -> None:
+    """Raise ValueError when the images or the classes of `data` are not those of the model."""
+    check_image_data(data)
+    outputs = max(model.output_shape[-1], 2)
+    if len(data.class_names) != outputs:
+        raise ValueError(
+            f"The data have {len(data.class_names)} classes ({list_some(data.class_names)}), the model "
+            f"has {outputs} outputs. Build the model with these data: `build_model(base, data)`."
+        )
+    check_size(data.train.element_spec[0].shape[1:], model)
+
+
+def check_trainable(upper: keras.Model, learning_rate) -> None:
+    """Raise ValueError when nothing can be trained, or not by the optimizer that was given as the rate."""
+    if not upper.trainable_weights:
+        raise ValueError("Nothing in the model can be trained: every layer is frozen. Unfreeze the head, at least.")
+    if isinstance(learning_rate, keras.optimizers.Optimizer) and not can_train(learning_rate, upper.trainable_weights):
+        raise ValueError(
+            "The optimizer has trained other weights before. Expected a new one for each phase, such as "
+            "`learning_rate=keras.optimizers.Adam(1e-4)`."
+        )

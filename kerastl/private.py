@@ -1,0 +1,36 @@
+"""What is needed of Keras and it keeps to itself: one function for each, and a test that notices a change."""
+
+import keras
+from keras.src.backend.common import global_state
+
+
+def nodes_by_depth(model: keras.Model) -> dict[int, list]:
+    """The calls (Keras: nodes) of a functional model, by how far they are from its outputs."""
+    return model._nodes_by_depth
+
+
+def call_like(node, tensors: dict):
+    """Call the operation of a node again; `tensors` has by the id of a tensor the one that stands for it now."""
+    args, kwargs = node.arguments.fill_in(tensors)
+    return node.operation(*args, **kwargs)
+
+
+def held_layers(layer: keras.layers.Layer) -> list:
+    """The layers that a layer holds in its attributes."""
+    return list(layer._layers)
+
+
+def can_train(optimizer: keras.optimizers.Optimizer, weights: list) -> bool:
+    """Whether an optimizer is new, or has trained these weights before: it knows no others."""
+    known = {id(weight) for weight in optimizer._trainable_variables}
+    return not optimizer.built or known.issuperset(map(id, weights))
+
+
+def strategy_of(model: keras.Model):
+    """The `tf.distribute` strategy in whose scope a model was made; None if there was none."""
+    return getattr(model, "_distribute_strategy", None)
+
+
+def seed() -> int | None:
+    """What `keras.utils.set_random_seed` was given."""
+    return global_state.get_global_attribute("global_random_seed")
