@@ -3,9 +3,9 @@
     python benchmarks/limit.py FOLDER_OR_NAME --weights FILE --image-size 160
 
 The floor runs the frozen part of phase 2 once over the training and validation images, and then trains the head on
-pooled features and the upper part on activations that lie in memory already: the same steps, nothing else. With views,
-as in kerastl's default for phase 2, it also runs the frozen part once for each of them. All four are timed in turn in
-one run, `--repeats` times; the medians and their ratios are printed as a table and written to JSON.
+pooled features and the upper part on activations that lie in memory already: the same steps, nothing else. With three
+views it also runs the frozen part once for each of them. All four are timed in turn in one run, `--repeats` times; the
+medians and their ratios are printed as a table and written to JSON.
 """
 
 import os

@@ -218,12 +218,14 @@ def check_pixels(images) -> None:
     none.
     """
     images = np.asarray(images)
-    if images.dtype.kind != "f":
+    if images.dtype == np.uint8:
         return
     if not np.isfinite(images).all():
         raise ValueError("Some pixels are no numbers (NaN or infinite). Expected 0 to 255.")
     scaled_to_1 = images.min() >= -1.0 and images.max() <= 1.0 and not np.array_equal(images, np.round(images))
-    if scaled_to_1 or np.mean(images < 0) > 0.1:
+    whole = images.dtype.kind in "iu"
+    outside = np.mean((images < 0) | (images > 255)) > (0 if whole else 0.1)
+    if (scaled_to_1 and not whole) or outside:
         raise ValueError(
             f"Pixels run from {images.min():.3g} to {images.max():.3g}. Expected 0 to 255: the scaling that "
             "the base needs is inside the model, so do not divide by 255 or call preprocess_input."

@@ -123,6 +123,23 @@ def test_the_tables_of_growth_are_the_measured_ones(benchmark, study):
     assert "\n".join([scaling.HEAD, *map(scaling.line, rows)]) in text
 
 
+def test_the_table_of_many_photos_is_the_measured_one(benchmark):
+    load, results = benchmark
+    scaling, rows = load("scaling"), results("scaling_photos")
+    assert [row["images"] for row in rows] == [row["images"] for row in scaling.STUDIES["photos"]]
+    table = "\n".join([scaling.PHOTOS_HEAD, *map(scaling.photos_line, rows)])
+    assert table in (ROOT / "benchmarks/README.md").read_text()
+    assert f"a peak of {rows[-1]['peak_mb']:,} MiB" in " ".join(README.split())
+
+
+def test_the_table_of_engines_is_the_measured_one(benchmark):
+    load, results = benchmark
+    inference = load("inference")
+    table = "\n".join([inference.HEAD, *inference.table(results("inference"))])
+    assert table.count("\n") > 20
+    assert table in (ROOT / "benchmarks/README.md").read_text()
+
+
 def test_the_sentences_on_speed_are_the_measured_ones(benchmark, monkeypatch):
     monkeypatch.syspath_prepend(ROOT / "data/make")
     load, results = benchmark

@@ -6,6 +6,7 @@ import warnings
 import keras
 
 from kerastl.calls import find_calls, last_activation
+from kerastl.engine.digest import without_counts
 
 _LOSSES = {
     "sparse_categorical_crossentropy": keras.losses.SparseCategoricalCrossentropy,
@@ -39,7 +40,8 @@ def describe_rate(learning_rate, callbacks) -> str:
     """The rate, schedule or optimizer as a text, which tells whether two are alike."""
     if isinstance(learning_rate, float):
         return f"{learning_rate:g}" + ("" if _falls_by_itself(callbacks) else ", set by a callback")
-    return json.dumps(keras.saving.serialize_keras_object(learning_rate), sort_keys=True, default=str)
+    text = json.dumps(keras.saving.serialize_keras_object(learning_rate), sort_keys=True, default=str)
+    return without_counts(text)
 
 
 def _falls_by_itself(callbacks) -> bool:
