@@ -1,167 +1,121 @@
-"""How many augmented views are worth their time? Both phases, five seeds, on photos of your own.
+"""How many augmented views in phase 2 are worth their time?
 
-    python benchmarks/views.py FOLDER --weights FILE --image-size 224
+    python benchmarks/views.py FOLDER_OR_NAME --weights FILE [--per-class 20] [--seeds 5] [--views 0 1 3 7]
 
-FOLDER holds one folder of photos for each class, for training. Each seed sets a fifth of it aside and measures on that
-fifth, so photos that are kept for the final test stay untouched.
+FOLDER holds one folder of photos for each class: those for training, of which each seed sets a fifth aside as
+validation photos. A bundled set has a validation part of its own. All figures are those of the validation photos after
+the last epoch: nothing else looks at them, and the photos that are kept for the final test stay untouched.
 
-The frozen part runs over all photos once as they are and ten times augmented; these passes are timed and kept. Each
-seed then draws its own split, weights and order, and which of the ten passes are its views ("fresh": another one in
-each of the ten epochs), and trains on them with `train_head` and `fine_tune`. The seconds of a run are those of the
-passes that it needs over its training photos, and of its training. Prints one table for each phase, and writes every
-run to a JSON file as it is finished: stop the program and start it again at will.
+Each seed draws its photos (with `--per-class`, so many of each class for training), trains one head with `train_head`,
+and from it `fine_tune` starts once for each number of views, in another order for each seed. The time is that of the
+whole call; as in real use, the images as they are have been read in phase 1. Every seed is written to a JSON file when
+it is finished: stop the program and start it again at will.
 """
 
 import os
 import time
-from pathlib import Path
-from unittest import mock
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import keras
 import numpy as np
+import scipy.stats
 
 import kerastl as tl
 from common import make_parser, read_results, write_results
-from kerastl.data import make_dataset, set_aside
-from kerastl.engine.batches import Kept, Source, run_frozen
-from kerastl.engine.split import single, split_model
-from kerastl.sources import read_folder
+from kerastl.data import as_arrays, few_of_each, make_dataset
 
-VIEWS = (0, 1, 2, 4, 8, "fresh")
-SEEDS = range(5)
-EPOCHS, LAYERS, BATCH = 10, 30, 32
+LAYERS = 30
+SETS = {  # the files of results, results/views_….json, and what they are of
+    "drawn_flowers_20": "drawn flowers",
+    "drawn_flowers": "drawn flowers",
+    "flower_photos_20": "flower photos",
+    "hymenoptera": "ants and bees",
+    "flower_photos_100": "flower photos",
+    "flower_photos": "flower photos",
+}
+HEAD = """\
+| set | training images | seeds | views | accuracy | difference to 0 views | loss | difference to 0 views | time |
+|---|---|---|---|---|---|---|---|---|"""
 
 
-class Passes:
-    """What the frozen part gives for each photo: row 0 for the photo as it is, then an augmented row for each epoch."""
+def load(args, seed: int) -> tl.ImageData:
+    """The images of one seed. The test part, of one image a class where it can be, is not used."""
+    data = tl.load_images(args.source, image_size=args.image_size, validation_split=0.2, test_split=0.001, seed=seed)
+    if args.per_class is None:
+        return data
+    images, labels = as_arrays(data.train)
+    few = few_of_each(labels, args.per_class, seed)
+    return data._replace(train=make_dataset(images[few], labels[few], shuffle=True))
 
-    def __init__(self, args):
-        images, labels, rows, class_names = read_folder(Path(args.source), (args.image_size,) * 2)
-        self.labels = labels[rows["train"]]
-        photos = make_dataset(images, labels, BATCH, rows=rows["train"])
-        self.data = tl.ImageData(
-            *(photos.take(1),) * 3, class_names
-        )  # of the right shape; `feed` gives the real batches
-        self.build = lambda: tl.build_model("MobileNetV2", self.data, weights=args.weights, alpha=args.alpha)
-        keras.utils.set_random_seed(0)
-        model = self.build()
+
+def measure(args, seed: int) -> dict:
+    """Phase 2 with every number of views, each from the same phase 1."""
+    keras.utils.set_random_seed(seed)  # the training images come shuffled
+    data = load(args, seed)
+    model = tl.build_model("MobileNetV2", data, weights=args.weights, alpha=args.alpha)
+    tl.train_head(model, data, verbose=0)
+    head, turn = model.get_weights(), seed % len(args.views)
+    result = {"images": sum(len(labels) for _, labels in data.train)}
+    for views in [*args.views[turn:], *args.views[:turn]]:
+        model.set_weights(head)
         tl.unfreeze_top(model, LAYERS)
-        split = split_model(model)
-        run_frozen(split, photos.take(1), 1, 0)  # compiles; the clock below is for the passes
-        start = time.perf_counter()
-        run_frozen(split, photos)
-        middle = time.perf_counter()
-        self.top = run_frozen(split, photos, EPOCHS).tensors  # the photos as they are: remembered from the first pass
-        end = time.perf_counter()
-        count = len(self.labels)
-        self.seconds = {"plain": (middle - start) / count, "augmented": (end - middle) / count / EPOCHS}
-        _, top, _ = split.upper.layers
-        rows = [single([array[row] for array in self.top]) for row in range(1 + EPOCHS)]
-        self.pooled = [np.stack([top.predict(row, verbose=0).mean((1, 2)) for row in rows])]
-
-    def split(self, seed: int) -> list[np.ndarray]:
-        """The numbers of the photos for training, validation and test, as `load_images` would split them."""
-        rest, test = set_aside(np.arange(len(self.labels)), self.labels, 0.2, seed, self.data.class_names)
-        train, validation = set_aside(rest, self.labels, 0.1, seed, self.data.class_names)
-        return [train, validation, test]
-
-    def feed(self, tensors, train, validation, views):
-        """Put these passes in the place of `make_source`; returns the context in which training uses them."""
-        order = iter(np.random.permutation(EPOCHS))
-        chosen = [0, *(1 + np.random.permutation(EPOCHS)[: 0 if views == "fresh" else views])]
-
-        def kept(rows, photos):
-            return Kept([array[rows][:, photos] for array in tensors], self.labels[photos], BATCH)
-
-        def epoch():
-            rows = [1 + next(order)] if views == "fresh" else chosen
-            return kept(rows, train).draw_epoch(shuffle=True)
-
-        sources = [
-            Source(epoch, -(-len(train) // BATCH), len(train)),
-            Source(lambda: kept([0], validation).draw_epoch(shuffle=False), 1, len(validation)),
-        ]
-        return mock.patch("kerastl.engine.train.make_source", side_effect=sources)
-
-    def accuracy(self, model, tensors, photos) -> float:
-        inputs = single([array[0, photos] for array in tensors])
-        return float(np.mean(split_model(model).upper.predict(inputs, verbose=0).argmax(-1) == self.labels[photos]))
-
-    def seconds_of(self, views, photos: int) -> float:
-        """What the passes of one phase cost for so many training photos."""
-        if views == "fresh":
-            return photos * self.seconds["augmented"] * EPOCHS
-        return photos * (self.seconds["plain"] + self.seconds["augmented"] * views)
-
-
-def measure(passes: Passes, rates: list[float], seed: int, done: dict, out) -> None:
-    """Every number of views for one seed, each phase 2 from the same phase 1."""
-    train, validation, test = passes.split(seed)
-
-    def once(name: str, views, tensors, run, model) -> None:
-        if f"{name}, seed {seed}" in done:
-            return
-        with passes.feed(tensors, train, validation, views):
-            start = time.perf_counter()
-            run(model, passes.data, verbose=0)
-            seconds = time.perf_counter() - start + passes.seconds_of(views, len(train))
-        accuracy = passes.accuracy(model, tensors, test)
-        done[f"{name}, seed {seed}"] = {"accuracy": round(accuracy, 4), "seconds": round(seconds, 1)}
-        print(f"{name}, seed {seed}: {accuracy:.4f} in {seconds:.1f} s", flush=True)
-        write_results(out, done)
-
-    def head_model():
         keras.utils.set_random_seed(seed)
-        return passes.build()
-
-    for views in VIEWS:
-        once(f"phase 1, views {views}", views, passes.pooled, tl.train_head, head_model())
-    model = head_model()
-    with passes.feed(passes.pooled, train, validation, 0):
-        tl.train_head(model, passes.data, verbose=0)
-    head = model.get_weights()
-    for views in VIEWS:
-        for rate in rates:
-            model.set_weights(head)
-            tl.unfreeze_top(model, LAYERS)
-
-            def tune(*arguments, r=rate, **others):
-                return tl.fine_tune(*arguments, learning_rate=r, **others)
-
-            once(f"phase 2 at {rate:g}, views {views}", views, passes.top, tune, model)
-    keras.backend.clear_session()
+        start = time.perf_counter()
+        history = tl.fine_tune(model, data, views=views, verbose=0).history
+        seconds = time.perf_counter() - start
+        result[f"{views} views"] = {
+            "accuracy": round(history["val_accuracy"][-1], 4),
+            "loss": round(history["val_loss"][-1], 4),
+            "seconds": round(seconds, 1),
+        }
+        print(f"seed {seed}, {views} views: {result[f'{views} views']}", flush=True)
+    return result
 
 
-def table(done: dict, phase: str) -> list[str]:
-    """One row for each number of views: accuracy and seconds, mean over the seeds, and the difference to no views."""
-    lines = [
-        f"| {phase} | accuracy | minus that of 0 views (95 % interval, same seeds) | seconds |",
-        "|---|---|---|---|",
-    ]
-    plain = np.array([done[f"{phase}, views 0, seed {seed}"]["accuracy"] for seed in SEEDS])
-    for views in VIEWS:
-        runs = [done[f"{phase}, views {views}, seed {seed}"] for seed in SEEDS]
-        accuracy = np.array([run["accuracy"] for run in runs])
-        gain = accuracy - plain
-        half = 2.776 * gain.std(ddof=1) / np.sqrt(len(gain))  # Student's t, 4 degrees of freedom
-        seconds = np.mean([run["seconds"] for run in runs])
-        difference = f"{gain.mean():+.3f} ± {half:.3f}" if views else ""
-        lines.append(f"| {views} views | {accuracy.mean():.3f} | {difference} | {seconds:.1f} |")
+def difference(values: np.ndarray, plain: np.ndarray) -> str:
+    """Mean difference, pair by pair, and half its 95 % interval."""
+    gain = values - plain
+    half = scipy.stats.t.ppf(0.975, len(gain) - 1) * gain.std(ddof=1) / np.sqrt(len(gain))
+    return f"{gain.mean():+.3f} ± {half:.3f}"
+
+
+def table(name: str, done: dict) -> list[str]:
+    """One row for each number of views: means over the seeds, and the differences to no views; of the time the median.
+
+    The time is in times that of no views with the same seed.
+    """
+    runs = list(done.values())
+
+    def column(key: str, figure: str) -> np.ndarray:
+        return np.array([run[key][figure] for run in runs])
+
+    lines = []
+    for key in sorted(key for key in runs[0] if key != "images"):
+        plain = key == "0 views"
+        cells = [name, str(runs[0]["images"]), str(len(runs)), key.removesuffix(" views")]
+        for figure in ("accuracy", "loss"):
+            values = column(key, figure)
+            cells += [f"{values.mean():.3f}", "" if plain else difference(values, column("0 views", figure))]
+        times = column(key, "seconds") / column("0 views", "seconds")
+        cells.append("" if plain else f"{np.median(times):.1f}")
+        lines.append(f"| {' | '.join(cells)} |")
     return lines
 
 
 def main() -> None:
-    parser = make_parser(__doc__, "views.json", image_size=224)
-    parser.add_argument("--rates", type=float, nargs="+", default=[3e-4], help="of phase 2")
+    parser = make_parser(__doc__, "views.json")
+    parser.add_argument("--per-class", type=int, help="training images of each class; default: all")
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--views", type=int, nargs="+", default=[0, 1, 3, 7], help="0 must be among them")
     args = parser.parse_args()
     done = read_results(args.out)
-    passes = Passes(args)
-    for seed in SEEDS:
-        measure(passes, args.rates, seed, done, args.out)
-    for phase in ["phase 1", *(f"phase 2 at {rate:g}" for rate in args.rates)]:
-        print("\n".join(["", *table(done, phase)]))
+    for seed in range(args.seeds):
+        if str(seed) not in done:
+            done[str(seed)] = measure(args, seed)
+            write_results(args.out, done)
+            keras.backend.clear_session()
+    print("\n".join([HEAD, *table(args.out.stem, done)]))
 
 
 if __name__ == "__main__":

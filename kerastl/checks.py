@@ -107,6 +107,12 @@ def count_by_walking(dataset) -> int:
     return count
 
 
+def _are_pairs(spec) -> bool:
+    """Whether elements may be images and labels, as far as their specification tells."""
+    pair = isinstance(spec, tuple) and len(spec) == 2 and all(hasattr(one, "shape") for one in spec)
+    return pair and spec[1].shape.rank in (1, None) and spec[1].dtype.is_integer
+
+
 def _is_images_and_labels(spec) -> bool:
     return (
         isinstance(spec, tuple)
@@ -140,6 +146,11 @@ def _advice_on_labels(shape) -> str:
     if shape[1] == 1:
         return " Take one axis off the labels: `dataset.map(lambda images, labels: (images, labels[:, 0]))`."
     return " Of one-hot labels: `dataset.map(lambda images, labels: (images, tf.argmax(labels, axis=1)))`."
+
+
+def list_some(names) -> str:
+    """The first few of some names, for people."""
+    return ", ".join(map(str, names[:5])) + ("…" if len(names) > 5 else "")
 
 
 def is_whole(number, least: int) -> bool:
@@ -176,9 +187,11 @@ def check_batches(dataset) -> None:
             f"`{_DATASET}`."
         )
     spec = getattr(dataset, "element_spec", None)
-    labels = spec[1] if isinstance(spec, tuple) and len(spec) == 2 else None
-    if hasattr(spec, "shape") or (hasattr(labels, "shape") and labels.shape.rank not in (1, None)):
-        raise ValueError(f"The dataset has elements {spec}. Expected batches (images, labels).{_advice(spec)}")
+    if spec is not None and not _are_pairs(spec):
+        raise ValueError(
+            f"The dataset has elements {spec}. Expected batches (images, labels), with integer labels of shape "
+            f"(batch,).{_advice(spec)}"
+        )
     check_end(dataset)
 
 
@@ -205,12 +218,14 @@ def check_pixels(images) -> None:
     none.
     """
     images = np.asarray(images)
-    if images.dtype.kind != "f":
+    if images.dtype == np.uint8:
         return
     if not np.isfinite(images).all():
         raise ValueError("Some pixels are no numbers (NaN or infinite). Expected 0 to 255.")
     scaled_to_1 = images.min() >= -1.0 and images.max() <= 1.0 and not np.array_equal(images, np.round(images))
-    if scaled_to_1 or np.mean(images < 0) > 0.1:
+    whole = images.dtype.kind in "iu"
+    outside = np.mean((images < 0) | (images > 255)) > (0 if whole else 0.1)
+    if (scaled_to_1 and not whole) or outside:
         raise ValueError(
             f"Pixels run from {images.min():.3g} to {images.max():.3g}. Expected 0 to 255: the scaling that "
             "the base needs is inside the model, so do not divide by 255 or call preprocess_input."

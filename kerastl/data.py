@@ -9,7 +9,7 @@ import numpy as np
 
 from kerastl.bases import BUNDLED_SETS, bundled_folder
 from kerastl.catalogue import read_tfds
-from kerastl.checks import check_dataset, check_seed, check_source
+from kerastl.checks import check_dataset, check_seed, check_source, is_whole, list_some
 from kerastl.sources import PART_NAMES, nearest_parent, read_folder
 from kerastl.storage import release
 
@@ -85,7 +85,7 @@ def load_images(
         ['daisy', 'dandelion', 'rose', 'sunflower', 'tulip']
     """
     _check_shares(validation_split, test_split)
-    if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
+    if not is_whole(batch_size, least=1):
         raise ValueError(f"Received batch_size={batch_size!r}. Expected a whole number, 1 or more.")
     check_seed(seed)
     check_source(source)
@@ -189,7 +189,7 @@ def check_image_data(data) -> None:
         )
     if len(data.class_names) < 2:
         raise ValueError(
-            f"Received {len(data.class_names)} class ({', '.join(data.class_names)}). Expected two or more."
+            f"Received {len(data.class_names)} class ({list_some(data.class_names)}). Expected two or more."
         )
     for part in PART_NAMES:
         check_dataset(getattr(data, part), part)
@@ -222,7 +222,7 @@ def pick_images(dataset, numbers) -> list[tuple[np.ndarray, int]]:
 def as_size(image_size) -> tuple[int, int]:
     """(height, width) of an `image_size`. Raises ValueError when it is none."""
     size = tuple(image_size) if isinstance(image_size, list | tuple) else (image_size, image_size)
-    if len(size) != 2 or not all(isinstance(side, int | np.integer) and side > 0 for side in size):
+    if len(size) != 2 or not all(is_whole(side, least=1) for side in size):
         raise ValueError(f"Received image_size={image_size!r}. Expected pixels, as in 224 or (224, 224).")
     return int(size[0]), int(size[1])
 
@@ -244,8 +244,8 @@ def set_aside(rows, labels, share: float, seed: int, class_names: list[str]) -> 
         count = max(1, round(share * len(places)))
         if len(places) - count < 1:
             raise ValueError(
-                f"The class {name!r} has {len(places)} images: too few to set some aside for validation and "
-                "test. Add images (at least three a class; a hundred are better)."
+                f"The class {name!r} has too few images to set some aside for validation and test. Add images (at "
+                "least three a class; a hundred are better)."
             )
         aside[places[:count]] = True
     return rows[~aside], rows[aside]

@@ -2,6 +2,7 @@
 
 import math
 from collections import Counter
+from numbers import Integral
 from typing import NamedTuple
 
 import keras
@@ -94,7 +95,7 @@ def check_layers(layers, base: keras.Model | None = None) -> None:
     """Raise ValueError when `layers` is neither a name nor a number of layers; without a base, of any base."""
     if isinstance(layers, str):
         return
-    if isinstance(layers, bool) or not isinstance(layers, int | np.integer):
+    if not isinstance(layers, Integral) or isinstance(layers, bool):
         raise ValueError(f"Received layers={layers!r}. Expected a whole number or the name of a layer.")
     if layers < 1 or (base is not None and layers > len(base.layers)):
         most = "or more" if base is None else f"to {len(base.layers)}, the number of layers of {base.name!r}"

@@ -43,6 +43,11 @@ def find_base_model(model: keras.Model) -> keras.Model:
         ValueError: it is not built, or has several inputs or outputs; there is no such network in it, or more than one.
     """
     check_model(model)
+    if not is_network(model):
+        raise ValueError(
+            f"{model.name!r} has a `call` of its own: how it computes cannot be seen from outside. Expected a model "
+            "that is built from tensors, `keras.Model(inputs, outputs)`, or a Sequential."
+        )
     nested = [layer for layer in model.layers if is_network(layer) and layer.weights]
     if len(nested) > 1:
         nested = [layer for layer in nested if _makes_features(layer)] or nested
@@ -56,8 +61,26 @@ def find_base_model(model: keras.Model) -> keras.Model:
 
 
 def is_network(operation) -> bool:
-    """Whether an operation is a model that Keras knows from the inside: its calls can be listed."""
-    return isinstance(operation, keras.Function | keras.Sequential)
+    """Whether an operation is a model that Keras knows from the inside: its calls can be listed and are all it does."""
+    return isinstance(operation, keras.Function | keras.Sequential) and is_kerass(type(operation).call)
+
+
+def is_all_kerass(model: keras.Model) -> bool:
+    """Whether all operations in a model are Keras's own: then its settings and weights tell all that it does."""
+
+    def look(operation) -> bool:
+        if is_network(operation):
+            return all(look(node.operation) for node in run_order(operation))
+        inside = sublayers(operation) if isinstance(operation, keras.Layer) else []
+        known = is_kerass(type(operation)) and not isinstance(operation, keras.layers.Lambda)
+        return known and all(map(look, inside))
+
+    return look(model)
+
+
+def is_kerass(thing) -> bool:
+    """Whether a class or function comes with Keras."""
+    return thing.__module__.split(".")[0] == "keras"
 
 
 def _makes_features(network: keras.Model) -> bool:
@@ -101,7 +124,7 @@ def acts_differently_in_training(operation) -> bool:
     asks = "training" in inspect.signature(operation.call).parameters
     if not isinstance(operation, keras.layers.Layer):
         return asks
-    if isinstance(operation, keras.Function | keras.Sequential):
+    if is_network(operation):
         asks = False
     return asks or any(map(acts_differently_in_training, sublayers(operation)))
 

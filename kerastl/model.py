@@ -199,4 +199,7 @@ def _load_weights(model: keras.Model, file: Path) -> None:
             model.load_weights(file)
     except (ValueError, KeyError, OSError, UserWarning) as error:
         said = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise ValueError(f"The weights in {str(file)!r} do not fit {model.name!r} without its top: {said}") from error
+        raise ValueError(
+            f"The weights in {str(file)!r} do not fit {model.name!r} without its top: {said}. Expected a file that the "
+            "base's `save_weights` wrote, or Keras's own."
+        ) from error

@@ -7,7 +7,7 @@ from typing import NamedTuple, TypeAlias
 import keras
 import numpy as np
 
-from kerastl.checks import check_pixels
+from kerastl.checks import check_pixels, is_whole
 from kerastl.evaluation import both_classes
 from kerastl.quiet import no_retracing_warnings
 from kerastl.reading import read_image
@@ -56,7 +56,7 @@ def predict(
 
 def check_top(top) -> None:
     """Raise ValueError unless at least one class is asked for."""
-    if isinstance(top, bool) or not isinstance(top, int) or top < 1:
+    if not is_whole(top, least=1):
         raise ValueError(f"Received top={top!r}. Expected how many classes to show: a whole number, 1 or more.")
 
 

@@ -1,5 +1,6 @@
 """One progress bar: images per second and time left, readable in a terminal, a notebook and a log file."""
 
+import shutil
 import sys
 import time
 
@@ -50,6 +51,9 @@ class Progress:
         share = self.done / total if total else 1.0
         bar = ("#" * int(share * 20)).ljust(20, "-")
         left = f"{(total - self.done) / rate:.0f} s left" if rate and total > self.done else f"{seconds:.1f} s"
-        line = f"{self.label:<16} [{bar}] {share:4.0%}  {rate:,.0f} images/s  {left}  {self.note}".rstrip()
+        line = f"{self.label:<17} [{bar}] {share:4.0%}  {rate:,.0f} images/s  {left}  {self.note}".rstrip()
         self.shown = self.done
-        print(("\r" + line.ljust(100)) if self.live else line, end=end, flush=True)
+        if self.live:
+            width = shutil.get_terminal_size().columns - 1 if sys.stdout.isatty() else 130
+            line = "\r" + line.ljust(width)[: None if end else width]  # what is wider cannot be drawn over
+        print(line, end=end, flush=True)

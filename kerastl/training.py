@@ -11,7 +11,7 @@ from typing import TypeAlias
 import keras
 
 from kerastl.data import ImageData
-from kerastl.engine.arguments import check_data
+from kerastl.engine.arguments import check_data, check_epochs
 from kerastl.engine.batches import FRESH, count_batches
 from kerastl.engine.train import train
 from kerastl.freezing import unfreeze_all
@@ -164,6 +164,8 @@ def train_from_scratch(
         >>> len(history.history["val_accuracy"])
         1
     """
+    find_base_model(model)
+    check_epochs(epochs)
     check_data(model, data)
     steps = epochs * count_batches(data.train)
     momentum = min(0.99, max(0.5, 1 - 10 / steps))  # the statistics look back over about a tenth of the run

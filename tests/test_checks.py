@@ -268,3 +268,17 @@ def test_a_width_without_imagenet_weights_is_an_error_without_a_download(data, n
     for base in ("MobileNet", "MobileNetV2", "MobileNetV3Small"):
         with pytest.raises(ValueError, match="alpha"):
             tl.build_model(base, data, weights="imagenet", alpha=0.33)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda images, labels: {"image": images, "label": labels},
+        lambda images, labels: (images, labels, labels),
+        lambda images, labels: (images, tf.cast(labels, tf.float32)),
+        lambda images, labels: (images, tf.as_string(labels)),
+    ],
+)
+def test_what_is_no_pair_of_images_and_whole_numbers_is_refused_in_words(toy, data, change):
+    with pytest.raises(ValueError, match=r"Expected batches \(images, labels\), with integer labels"):
+        tl.evaluate(toy, data.test.map(change))

@@ -370,7 +370,9 @@ def test_what_cannot_be_trained_here_is_an_error_in_every_step(toy, data, form, 
 )
 def test_a_loss_and_metrics_that_go_are_named(toy, data, loss, metrics, named):
     toy.compile("adam", loss, metrics=metrics)
-    with pytest.warns(UserWarning, match=rf"compiled with \w*{named}\w*\. That goes: .*use Keras's `fit`") as caught:
+    with pytest.warns(
+        UserWarning, match=rf"compiled with \w*{named}\w*\. kerastl does not use that: .*use Keras's `fit`"
+    ) as caught:
         tl.train_head(toy, data, epochs=1, verbose=0)
     assert [warning.filename for warning in caught if warning.category is UserWarning] == [__file__]
 

@@ -12,6 +12,7 @@ from kerastl.data import make_dataset
 from kerastl.engine import batches
 from kerastl.engine.frozen import Frozen
 from kerastl.engine.split import split_model
+from kerastl.progress import Progress
 from tiers import slow
 
 
@@ -210,6 +211,7 @@ def test_pixels_of_bicubic_resizing_and_of_a_dark_picture_are_no_mistake(toy, da
         (lambda images: images / 255, "Pixels run from 0 to"),
         (lambda images: images / 127.5 - 1, "Pixels run from -1 to"),
         (lambda images: images - 120.0, "Pixels run from -120 to"),
+        (lambda images: images * 257.0, "Pixels run from 0 to"),
         (lambda images: np.where(images > 200, np.nan, images), "no numbers"),
     ],
 )
@@ -266,10 +268,115 @@ def test_the_usual_number_of_views_is_bounded(make_model, data):
 def test_how_much_is_kept_and_will_be_is_said_before_the_pass(make_model, data, monkeypatch, capsys):
     model = make_model()
     tl.train_head(model, data, epochs=1)
-    promised = re.search(r"kB in memory; phase 2: (.*) for each view", capsys.readouterr().out)[1]
+    promised = re.search(
+        r"kB in memory; phase 2, with 30 layers: (.*), and as much for each view", capsys.readouterr().out
+    )[1]
     tl.unfreeze_top(model, 30)
     tl.fine_tune(model, data, epochs=1, views=0)
     assert f"{promised} in memory\n" in capsys.readouterr().out
     monkeypatch.setenv("KERASTL_MEMORY_MB", "0.02")
     tl.fine_tune(model, data, epochs=1)
     assert f"kB in a temporary file; with views=0 only {promised}\n" in capsys.readouterr().out
+
+
+def test_the_class_of_an_optimizer_is_no_rate(toy, data):
+    with pytest.raises(ValueError, match=r"Expected 0 or a positive number.*or an optimizer of Keras"):
+        tl.train_head(toy, data, epochs=1, learning_rate=keras.optimizers.Adam, verbose=0)
+    assert tl.train_head(toy, data, epochs=1, verbose=0).epoch == [0]
+
+
+@pytest.mark.parametrize("train", [tl.train_head, tl.train_from_scratch])
+@pytest.mark.parametrize("epochs", [0, "3"])
+def test_all_ways_to_train_refuse_impossible_epochs_alike(toy, data, train, epochs, differing):
+    momentum = toy.get_layer("toy").get_layer("bn1").momentum
+    with pytest.raises(ValueError, match=r"Expected a whole number, 1 or more"):
+        train(toy, data, epochs=epochs)
+    with pytest.raises(TypeError, match=r"Received str. Expected a keras.Model"):
+        train("model", data)
+    assert toy.get_layer("toy").get_layer("bn1").momentum == momentum
+
+
+@pytest.mark.parametrize("name", ["train_step", "compute_loss"])
+def test_a_model_with_a_step_of_its_own_is_refused(toy, data, name):
+    own = type("Own", (keras.Model,), {name: lambda self, *given, **named: None})
+    model = own(toy.inputs, toy.outputs)
+    with pytest.raises(ValueError, match=rf"a `{name}` of its own, which would not be used here"):
+        tl.train_head(model, data, epochs=1, verbose=0)
+
+
+def test_a_model_with_a_call_of_its_own_is_refused(toy, data):
+    class Own(keras.Model):
+        def call(self, images, training=None, mask=None):
+            return super().call(255 - images, training=training)
+
+    with pytest.raises(ValueError, match=r"has a `call` of its own"):
+        tl.train_head(Own(toy.inputs, toy.outputs), data, epochs=1, verbose=0)
+
+
+def test_a_dataset_that_gives_less_in_a_later_pass_is_an_error_in_words(toy, data, arrays):
+    passes = []
+
+    def generate():
+        passes.append(None)
+        yield from batches_of(arrays, "train").take(3 if len(passes) < 4 else 1)
+
+    dataset = tf.data.Dataset.from_generator(generate, output_signature=data.train.element_spec)
+    with pytest.raises(ValueError, match=r"gave 3 batches at first, and only 1 now"):
+        tl.train_head(toy, with_training(data, dataset), epochs=4, views="fresh", verbose=0)
+
+
+def test_a_backup_goes_on_with_an_optimizer_that_the_same_program_makes_again(make_toy, data, tmp_path):
+    def train():
+        keras.utils.set_random_seed(0)
+        sgd = keras.optimizers.SGD(0.1)  # Keras gives each one another name
+        return tl.train_head(make_toy(), data, epochs=2, learning_rate=sgd, backup_dir=tmp_path, verbose=0)
+
+    assert train().history == train().history
+
+
+class Shown(Progress):
+    """A bar that remembers what it counted."""
+
+    last = None
+
+    def __exit__(self, *error):
+        Shown.last = (self.label, self.done, self.total)
+        super().__exit__(*error)
+
+
+def test_the_bar_counts_each_image_once_an_epoch_also_where_many_steps_run_in_one_call(toy, data, monkeypatch):
+    from kerastl.engine import train
+
+    monkeypatch.setattr(train, "Progress", Shown)
+    tl.train_head(toy, data, epochs=2, verbose=0)  # three steps; Keras runs sixteen in a call
+    assert Shown.last == ("phase 1", 48, 48)
+
+
+@pytest.mark.parametrize("weights", [{"blue": 2.0}, {3: 1.0}, [1, 1, 1]])
+def test_class_weights_that_name_no_class_are_refused(toy, data, weights):
+    with pytest.raises(ValueError, match=r"Expected \{number of a class: its weight\}, as \{0: 1.0, 1: 1.0, 2: 1.0\}"):
+        tl.train_head(toy, data, epochs=1, class_weight=weights, verbose=0)
+
+
+@pytest.mark.parametrize("callback", [keras.callbacks.EarlyStopping, "stop"])
+def test_what_is_no_callback_is_refused(toy, data, callback):
+    with pytest.raises(TypeError, match=r"Expected callbacks of Keras"):
+        tl.train_head(toy, data, epochs=1, callbacks=[callback], verbose=0)
+
+
+def test_devices_that_cannot_share_a_batch_equally_are_warned_of_and_one_without_an_image_is_refused():
+    def kept(images: int, batch_size: int):
+        return batches.Kept([np.zeros((1, images, 4), "float32")], np.zeros(images, np.int64), batch_size)
+
+    with pytest.raises(ValueError, match=r"The last batch has 1 of 9 images, for 2 devices"):
+        batches._check_shares(kept(9, 4), 2)
+    with pytest.warns(UserWarning, match=r"2 devices cannot share batches of 3 and 3 images equally"):
+        batches._check_shares(kept(9, 3), 2)
+    batches._check_shares(kept(12, 8), 2)
+
+
+def test_whole_numbers_beyond_255_are_no_pixels(toy, data, arrays):
+    images, labels = arrays["train"]
+    for change in (images.astype(np.uint16) * 257, images.astype(np.int32) - 100):
+        with pytest.raises(ValueError, match=r"Pixels run from .* Expected 0 to 255"):
+            tl.train_head(toy, with_training(data, make_dataset(change, labels, 9)), epochs=1, verbose=0)

@@ -9,6 +9,7 @@ from kerastl.graph import (
     find_base_model,
     has_trainable_weights,
     is_batch_norm,
+    is_network,
     leaf_layers,
     live_tensors,
     run_order,
@@ -165,3 +166,12 @@ def test_what_is_live_at_a_place_is_enough_to_go_on_from_there(make_toy, arrays,
     tensors = live_tensors(run_order(base))[place]
     lower, upper = keras.Model(base.input, tensors), keras.Model(tensors, base.output)
     assert np.array_equal(np.asarray(upper(lower(images))), np.asarray(base(images)))
+
+
+def test_a_network_with_a_call_of_its_own_is_one_operation():
+    class Twice(keras.Sequential):
+        def call(self, values, training=None, mask=None):
+            return 2 * super().call(values, training=training)
+
+    assert is_network(keras.Sequential([keras.layers.Dense(2)]))
+    assert not is_network(Twice([keras.layers.Dense(2)]))

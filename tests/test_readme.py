@@ -92,19 +92,17 @@ def benchmark(monkeypatch):
     return importlib.import_module, lambda name: json.loads((ROOT / f"benchmarks/results/{name}.json").read_text())
 
 
-def test_the_table_of_views_is_the_measured_one(benchmark):
+def test_the_tables_of_views_are_the_measured_ones(benchmark):
     load, results = benchmark
-
-    def rows_of(photos: str, phase: str) -> list[list[str]]:
-        lines = load("views").table(results(f"views_{photos}"), phase)[2:]
-        return [[cell.strip() for cell in line.split("|")[2:-1]] for line in lines]
-
-    rows = re.findall(r'^\| "?(\d|fresh)"? \|(.*)\|$', README, flags=re.MULTILINE)
-    assert [views for views, _ in rows] == ["0", "1", "2", "4", "8", "fresh"]
-    tuned = "phase 2 at 0.0003"
-    measured = [rows_of("flowers", "phase 1"), rows_of("flowers", tuned), rows_of("hymenoptera", tuned)]
-    for (_, cells), head, top, few in zip(rows, *measured, strict=True):
-        assert [cell.strip() for cell in cells.split("|")] == [head[0], head[2], *top, *few[:2]]
+    views = load("views")
+    lines = [line for name, title in views.SETS.items() for line in views.table(title, results(f"views_{name}"))]
+    assert len(lines) == 22
+    assert "\n".join([views.HEAD, *lines]) in (ROOT / "benchmarks/README.md").read_text()
+    three = [line for line in lines if line.split(" | ")[3] == "3"]
+    assert "\n".join([views.HEAD, *three]) in README
+    one = next(line for line in lines if "| 2343 | 3 | 1 |" in line)
+    none = next(line for line in lines if "| 2343 | 3 | 0 |" in line)
+    assert (none.split(" | ")[6], one.split(" | ")[6], one.split(" | ")[8]) == ("0.459", "0.400", "1.7 |")
 
 
 @pytest.mark.parametrize("photos", ["flowers", "hymenoptera", "drawn_flowers"])
@@ -123,6 +121,23 @@ def test_the_tables_of_growth_are_the_measured_ones(benchmark, study):
     rows = results(f"scaling_{study}")
     assert len(rows) == len(scaling.STUDIES[study])
     assert "\n".join([scaling.HEAD, *map(scaling.line, rows)]) in text
+
+
+def test_the_table_of_many_photos_is_the_measured_one(benchmark):
+    load, results = benchmark
+    scaling, rows = load("scaling"), results("scaling_photos")
+    assert [row["images"] for row in rows] == [row["images"] for row in scaling.STUDIES["photos"]]
+    table = "\n".join([scaling.PHOTOS_HEAD, *map(scaling.photos_line, rows)])
+    assert table in (ROOT / "benchmarks/README.md").read_text()
+    assert f"a peak of {rows[-1]['peak_mb']:,} MiB" in " ".join(README.split())
+
+
+def test_the_table_of_engines_is_the_measured_one(benchmark):
+    load, results = benchmark
+    inference = load("inference")
+    table = "\n".join([inference.HEAD, *inference.table(results("inference"))])
+    assert table.count("\n") > 20
+    assert table in (ROOT / "benchmarks/README.md").read_text()
 
 
 def test_the_sentences_on_speed_are_the_measured_ones(benchmark, monkeypatch):

@@ -6,9 +6,10 @@ from numbers import Real
 
 import keras
 
-from kerastl.checks import check_size, is_whole
+from kerastl.checks import check_size, is_whole, list_some
 from kerastl.data import check_image_data
 from kerastl.engine.batches import FRESH
+from kerastl.graph import is_kerass
 from kerastl.private import can_train
 
 
@@ -17,19 +18,37 @@ def check_arguments(epochs, learning_rate, views, callbacks, backup_dir) -> None
     check_epochs(epochs)
     if isinstance(learning_rate, Real):
         impossible = isinstance(learning_rate, bool) or not learning_rate >= 0 or math.isinf(learning_rate)
-    else:  # a schedule is callable, too
-        impossible = not (isinstance(learning_rate, keras.optimizers.Optimizer) or callable(learning_rate))
+    else:  # a schedule is callable, too; but so is a class
+        known = isinstance(learning_rate, keras.optimizers.Optimizer) or callable(learning_rate)
+        impossible = isinstance(learning_rate, type) or not known
     if impossible:
         raise ValueError(
             f"Received learning_rate={learning_rate!r}. Expected 0 or a positive number, such as 1e-3; or a schedule "
-            "or an optimizer of Keras."
+            "or an optimizer of Keras, such as `keras.optimizers.Adam(1e-3)`."
         )
-    if views not in (FRESH, None) and not is_whole(views, least=0):
-        raise ValueError(f"Received views={views!r}. Expected 0, a positive whole number, or {FRESH!r}.")
+    named = views is None or (isinstance(views, str) and views == FRESH)
+    if not named and not is_whole(views, least=0):
+        raise ValueError(f"Received views={views!r}. Expected 0, a positive whole number, {FRESH!r}, or None.")
+    for callback in callbacks:
+        if not isinstance(callback, keras.callbacks.Callback):
+            made = f" Make one of the class: `{callback.__name__}()`." if isinstance(callback, type) else ""
+            raise TypeError(f"Received {callback!r} among the callbacks. Expected callbacks of Keras.{made}")
     if any(isinstance(callback, keras.callbacks.BackupAndRestore) for callback in callbacks):
         raise ValueError("Received the callback BackupAndRestore, which does not know of phases. Use `backup_dir`.")
     if not isinstance(backup_dir, str | os.PathLike | None):
         raise TypeError(f"Received backup_dir={backup_dir!r}. Expected the name of a folder.")
+
+
+def check_class_weight(class_weight, class_names: list[str]) -> None:
+    """Raise ValueError unless it is None, or gives numbers of classes their weights."""
+    numbers = range(len(class_names))
+    if class_weight is None or (hasattr(class_weight, "keys") and all(key in numbers for key in class_weight)):
+        return
+    example = ", ".join(f"{number}: 1.0" for number in numbers[:3])
+    raise ValueError(
+        f"Received class_weight={class_weight!r}. Expected {{number of a class: its weight}}, as {{{example}}}. The "
+        f"numbers are the places in {list_some(class_names)}, counted from 0."
+    )
 
 
 def check_epochs(epochs) -> None:
@@ -44,14 +63,19 @@ def check_data(model, data) -> None:
     outputs = max(model.output_shape[-1], 2)
     if len(data.class_names) != outputs:
         raise ValueError(
-            f"The data have {len(data.class_names)} classes ({', '.join(data.class_names[:5])}…), the model "
+            f"The data have {len(data.class_names)} classes ({list_some(data.class_names)}), the model "
             f"has {outputs} outputs. Build the model with these data: `build_model(base, data)`."
         )
     check_size(data.train.element_spec[0].shape[1:], model)
 
 
-def check_trainable(upper: keras.Model, learning_rate) -> None:
-    """Raise ValueError when nothing can be trained, or not by the optimizer that was given as the rate."""
+def check_trainable(model: keras.Model, upper: keras.Model, learning_rate) -> None:
+    """Raise ValueError when nothing can be trained, or not in the way, or by the optimizer, that the user gave."""
+    for name in ("train_step", "compute_loss"):
+        if not is_kerass(getattr(type(model), name)):
+            raise ValueError(
+                f"{model.name!r} has a `{name}` of its own, which would not be used here. Train it with Keras's `fit`."
+            )
     if not upper.trainable_weights:
         raise ValueError("Nothing in the model can be trained: every layer is frozen. Unfreeze the head, at least.")
     if isinstance(learning_rate, keras.optimizers.Optimizer) and not can_train(learning_rate, upper.trainable_weights):

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import warnings
 from collections.abc import Iterator
 
 import keras
@@ -10,8 +11,8 @@ import numpy as np
 from kerastl.checks import check_labels, count_by_walking
 from kerastl.devices import count_replicas
 from kerastl.engine.frozen import Frozen
-from kerastl.engine.split import single
 from kerastl.engine.witness import Glance
+from kerastl.graph import single
 from kerastl.progress import Progress
 from kerastl.storage import Room, find_room, release, size_text
 
@@ -81,6 +82,8 @@ class Batches(keras.utils.PyDataset):
         self.kept, self.steps, self.images = source.kept, source.steps, source.images
         self.error: Exception | None = None  # why reading failed: TensorFlow would make an error of its own of it
         self._source, self._inputs, self._devices = source, upper.inputs, count_replicas(upper)
+        if source.kept and self._devices > 1:
+            _check_shares(source, self._devices)
         self._epoch, self._next = None, 0
 
     def __len__(self) -> int:
@@ -93,6 +96,12 @@ class Batches(keras.utils.PyDataset):
             return single(empty), np.zeros(size, np.int64)
         try:
             tensors, labels = next(self._epoch)
+        except StopIteration:
+            self.error = ValueError(
+                f"The dataset gave {self.steps} batches at first, and only {number} now. Expected the same number in "
+                "each pass."
+            )
+            raise self.error from None
         except Exception as error:
             self.error = error
             raise
@@ -108,6 +117,22 @@ class Batches(keras.utils.PyDataset):
     def close(self) -> None:
         """Let go of the source: TensorFlow keeps what reads a Python dataset for ever, and this with it (fact 14)."""
         self._source, self._epoch = None, None
+
+
+def _check_shares(source: Kept, devices: int) -> None:
+    """Raise ValueError when a device would get nothing of a batch; warn where some get more than others."""
+    last = (source.images - 1) % source.batch_size + 1
+    if last < devices:
+        raise ValueError(
+            f"The last batch has {last} of {source.images} images, for {devices} devices. Expected one for each at "
+            "least: choose another batch_size."
+        )
+    if last % devices or source.batch_size % devices:
+        warnings.warn(
+            f"{devices} devices cannot share batches of {source.batch_size} and {last} images equally. Keras weighs "
+            "the devices alike, not the images: the result will differ a little from that of one device.",
+            stacklevel=2,
+        )
 
 
 def make_batches(frozen: Frozen, dataset, views, shuffle: bool, verbose: int, label: str) -> Kept | Streamed:
@@ -199,7 +224,8 @@ def _outlook(frozen: Frozen, room: Room, images: int, rows: int, shuffle: bool) 
     """What people should know of the room that is taken, before a long pass."""
     said = [room.place]
     if shuffle and frozen.bytes_later:
-        said.append(f"phase 2: {size_text(images * frozen.bytes_later)} for each view")
+        later = size_text(images * frozen.bytes_later)
+        said.append(f"phase 2, with 30 layers: {later}, and as much for each view")
     if rows > 1 and isinstance(room.arrays[0], np.memmap):
         said.append(f"with views=0 only {size_text(sum(array[0].nbytes for array in room.arrays))}")
     return "; ".join(said)

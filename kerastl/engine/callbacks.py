@@ -97,7 +97,8 @@ class Bar(keras.callbacks.Callback):
         self._done = 0
 
     def on_train_batch_end(self, batch, logs=None):
-        done = round(self._training.images * (batch + 1) / self._training.steps)
+        steps = min(batch + 1, self._training.steps)  # where Keras runs many in one call, it counts on past the end
+        done = round(self._training.images * steps / self._training.steps)
         self._progress.advance(done - self._done)
         self._done = done
 
@@ -105,7 +106,7 @@ class Bar(keras.callbacks.Callback):
         self._progress.advance(
             0,
             f"epoch {epoch + 1}/{self.params['epochs']}  accuracy {logs['accuracy']:.3f}  "
-            f"validation {logs['val_accuracy']:.3f}",
+            f"validation accuracy {logs['val_accuracy']:.3f}",
         )
 
 

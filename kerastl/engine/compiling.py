@@ -6,6 +6,7 @@ import warnings
 import keras
 
 from kerastl.calls import find_calls, last_activation
+from kerastl.engine.digest import without_counts
 
 _LOSSES = {
     "sparse_categorical_crossentropy": keras.losses.SparseCategoricalCrossentropy,
@@ -39,7 +40,8 @@ def describe_rate(learning_rate, callbacks) -> str:
     """The rate, schedule or optimizer as a text, which tells whether two are alike."""
     if isinstance(learning_rate, float):
         return f"{learning_rate:g}" + ("" if _falls_by_itself(callbacks) else ", set by a callback")
-    return json.dumps(keras.saving.serialize_keras_object(learning_rate), sort_keys=True, default=str)
+    text = json.dumps(keras.saving.serialize_keras_object(learning_rate), sort_keys=True, default=str)
+    return without_counts(text)
 
 
 def _falls_by_itself(callbacks) -> bool:
@@ -64,8 +66,8 @@ def warn_of_what_goes(model: keras.Model, loss: str) -> None:
     names = [name for name in names if name not in (loss, "accuracy")]
     if names:
         warnings.warn(
-            f"The model is compiled with {' and '.join(names)}. That goes: here it is trained with {loss} and measured "
-            "by accuracy. Give an optimizer as `learning_rate`; for another loss or other metrics use Keras's `fit`.",
+            f"The model was compiled with {' and '.join(names)}. kerastl does not use that: it trains with {loss} and "
+            "measures accuracy. Give an optimizer as `learning_rate`; for another loss or metric use Keras's `fit`.",
             stacklevel=6,
         )
 

@@ -27,10 +27,15 @@ def digest_weights(weights: list) -> str:
 
 
 def digest_layers(model: keras.Model) -> str:
-    """The layers, how they are connected, and their settings. Keras's numbers in names count models, so they go."""
+    """The layers, how they are connected, and their settings."""
     try:
         config = model.get_config() | {"name": None}
     except NotImplementedError:  # a layer of the user's own that does not tell its settings
         config = [type(layer).__name__ for layer in leaf_layers(model)]
     text = json.dumps(config, default=lambda value: type(value).__name__)
-    return digest([re.sub(r'_\d+(CLONE)?(?=")', "", text).encode()])
+    return digest([without_counts(text).encode()])
+
+
+def without_counts(config: str) -> str:
+    """A config without the numbers that Keras gives to names: they count what a program has made before."""
+    return re.sub(r'_\d+(CLONE)?(?=")', "", config)

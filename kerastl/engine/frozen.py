@@ -14,8 +14,8 @@ import numpy as np
 from kerastl.checks import check_pixels
 from kerastl.devices import count_replicas, share
 from kerastl.engine.digest import digest_layers, digest_weights
-from kerastl.engine.split import Split, single
-from kerastl.graph import acts_differently_in_training, leaf_layers, size_in_bytes
+from kerastl.engine.split import Split
+from kerastl.graph import acts_differently_in_training, is_all_kerass, leaf_layers, single, size_in_bytes
 from kerastl.storage import SHARE_FOR_MEMORIES, memory_budget
 
 _memories = weakref.WeakKeyDictionary()  # model: (what has to be as it was, {image: its tensors})
@@ -49,7 +49,7 @@ class Frozen:
             return self._compute(self._augmented, [keras.ops.convert_to_tensor(images, dtype="float32")])
         if not (remember and self._memory):
             return self._compute(self._split.lower, [self._scale(images)])
-        keys = [hashlib.blake2b(image.tobytes(), digest_size=16).digest() for image in np.asarray(images)]
+        keys = [_key_of(image) for image in np.asarray(images)]
         tensors = self._memory.find(keys)
         if tensors is None:
             tensors = self._compute(self._split.below, [self._scale(images)])
@@ -62,6 +62,11 @@ class Frozen:
     def _compute(self, part: keras.Model, tensors: list) -> list[np.ndarray]:
         self._batch_size = max(self._batch_size, len(tensors[0]))
         return keras.tree.flatten(predict_padded(part, single(tensors), self._batch_size))
+
+
+def _key_of(image: np.ndarray) -> bytes:
+    """What an image is known by."""
+    return hashlib.blake2b(image.tobytes() + f"{image.shape}{image.dtype}".encode(), digest_size=16).digest()
 
 
 class _Augment(keras.Layer):
@@ -79,13 +84,16 @@ class _Augment(keras.Layer):
 
 
 class _Memory:
-    """What came by at one place for images as they are, while everything below that place is as it was."""
+    """What came by at one place for images as they are, while everything below that place is as it was.
+
+    What a layer of the user's own does can change unseen: with one below, nothing is taken over from an earlier phase.
+    """
 
     def __init__(self, model: keras.Model, split: Split):
         below = split.below
         state = (
             *(tensor.name for tensor in below.outputs),
-            *(digest_layers(part) for part in (split.front, below)),
+            *(digest_layers(part) if is_all_kerass(part) else object() for part in (split.front, below)),
             digest_weights([*split.front.weights, *below.weights]),
         )
         known, self._rows = _memories.get(model, (None, {}))

@@ -8,7 +8,7 @@ from numbers import Real
 import keras
 
 from kerastl.devices import count_replicas, scope_of
-from kerastl.engine.arguments import check_arguments, check_data, check_trainable
+from kerastl.engine.arguments import check_arguments, check_class_weight, check_data, check_trainable
 from kerastl.engine.backup import Backup
 from kerastl.engine.batches import Batches, make_batches
 from kerastl.engine.callbacks import Bar, Best, Epochs, NotFiniteError, Steps, Stop, looks_at_batches, rate_of
@@ -38,9 +38,10 @@ def _train(model, data, phase, epochs, learning_rate, views, class_weight, callb
     if isinstance(learning_rate, Real):
         learning_rate = float(learning_rate)  # Keras takes no other number
     check_data(model, data)
+    check_class_weight(class_weight, data.class_names)
     loss, split = loss_for(model), split_model(model)
     frozen, upper = Frozen(model, split), split.upper
-    check_trainable(upper, learning_rate)
+    check_trainable(model, upper, learning_rate)
     history, best, backup = keras.callbacks.History(), Best(upper), None
     history.epoch, model.history, model.stop_training = [], history, False
     warn_of_what_goes(model, loss)
@@ -60,7 +61,7 @@ def _train(model, data, phase, epochs, learning_rate, views, class_weight, callb
     try:
         sources = _read_images(frozen, data, views, backup, verbose)
     except KeyboardInterrupt:
-        _say(verbose, f"{phase} was stopped while its images were read. The weights are as they were.")
+        _say(verbose, f"{phase} was stopped while its images were read. The weights have not changed.")
         return history
 
     optimizer = make_optimizer(learning_rate, epochs * (sources[0].steps if sources else 1), callbacks)
@@ -115,7 +116,7 @@ def _train(model, data, phase, epochs, learning_rate, views, class_weight, callb
             hooks.on_train_end()
             if backup:
                 backup.note_stop()
-            kept = best.restore() if best.epoch else "as they are: no epoch was finished"
+            kept = best.restore() if best.epoch else "what was learned until now: no epoch was finished"
             _say(verbose, f"{phase} was stopped in epoch {len(history.epoch) + 1}. The weights are {kept}.")
         elif backup:
             backup.save(finished=True)

@@ -156,3 +156,33 @@ def test_the_memory_goes_with_its_model(make_toy, data):
     del model
     gc.collect()
     assert len(frozen._memories) == before
+
+
+class Power(keras.layers.Layer):
+    """A layer of the user's own: what it does is in no weight and in no setting that Keras knows."""
+
+    factor = 1.0
+
+    def call(self, values):
+        return values * self.factor
+
+
+def test_with_a_layer_of_ones_own_below_nothing_is_taken_over_from_an_earlier_phase(ordered_data, ran):
+    layers = keras.layers
+    pixels = keras.Input((32, 32, 3))
+    x = layers.ReLU()(Power(name="power")(layers.Conv2D(4, 3, strides=4)(pixels)))
+    base = keras.Model(pixels, layers.Conv2D(4, 1, name="last")(x))
+    base.trainable = False
+    image = keras.Input((32, 32, 3))
+    x = layers.GlobalAveragePooling2D()(base(image))
+    model = keras.Model(image, layers.Dense(3, activation="softmax")(x))
+    before = run_frozen(frozen_part(model), ordered_data.validation, verbose=0)
+    base.get_layer("power").factor = 3.0
+    after = run_frozen(frozen_part(model), ordered_data.validation, verbose=0)
+    assert not np.allclose(before.tensors[0], after.tensors[0], rtol=0.1)
+
+
+def test_images_of_the_same_bytes_in_another_shape_are_others():
+    wide, high = np.arange(96, dtype=np.uint8).reshape(2, 16, 3), np.arange(96, dtype=np.uint8).reshape(16, 2, 3)
+    assert frozen._key_of(wide) != frozen._key_of(high)
+    assert frozen._key_of(wide) == frozen._key_of(wide.copy())
