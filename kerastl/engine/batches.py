@@ -17,7 +17,7 @@ from kerastl.progress import Progress
 from kerastl.storage import Room, find_room, release, size_text
 
 FRESH = "fresh"
-MOST_EXTRA = 2000  # views of images, in all: beyond that they cost minutes, and nobody could measure that they help
+MOST_EXTRA = 2000  # views of images, in all: beyond that they take long, and accuracy was not clearly higher
 MOST_VIEWS = 3  # of an image
 
 
