@@ -112,8 +112,8 @@ def fine_tune(
     than 2,000 none.
 
     What the views give (benchmarks/views.py, 160 pixels): three of 500 flower photos made accuracy higher by 0.008 ±
-    0.003, in 2.5 times the time; of 2,343 photos by 0.014 ± 0.026, in twice the time. One view of those lowered the loss
-    from 0.459 to 0.400.
+    0.003, in 2.5 times the time; of 2,343 photos by 0.014 ± 0.026, in twice the time. One view of those lowered the
+    loss from 0.459 to 0.400.
 
     Raises:
         ValueError: nothing in the base is unfrozen; a BatchNormalization layer is (call `unfreeze_top`, which holds
