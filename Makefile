@@ -9,7 +9,7 @@ REQUIREMENTS = requirements.txt requirements-dev.txt pyproject.toml
 # The tests that hold on every backend of Keras.
 ON_BACKENDS = backends devices training fit freezing equality backup evaluation explain prediction saving command_line plots
 
-.PHONY: demo test test-all test-weekly backends browser lessons try-lessons recap slides pictures lab lint wheel clean
+.PHONY: demo test test-all test-weekly backends browser lessons try-lessons recap slides pictures lab lint wheel clean help
 
 demo: $(READY)  ## train on the bundled flowers; the run folder is runs/demo
 	$(BIN)/python -m kerastl train drawn_flowers --weights garden --out runs/demo --overwrite
@@ -60,6 +60,9 @@ wheel: $(READY)  ## build dist/kerastl-*.whl, with the bundled data inside
 
 clean:  ## remove the environment and all runs
 	rm -rf $(VENV) .venv-jax .venv-torch runs build dist
+
+help:  ## say what can be made
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
 
 define environment  # a folder, and what to install there beside the rest
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 14))' || \

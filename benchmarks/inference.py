@@ -5,8 +5,8 @@
 
 The frozen part of phase 2 (30 layers unfrozen), on batches of 32 random pictures, in turn in each of `--rounds` rounds:
 
-    keras        as the engine runs it: `predict_on_batch`
-    folded       the same, of a copy in which each convolution does the work of the BatchNorm after it
+    keras        `predict_on_batch` of the frozen part as it is
+    folded       as the engine runs it: a copy in which each convolution does the work of the BatchNorm after it
     constants    a `tf.function` in which the weights are constants, so that TensorFlow does this by itself
     lite         TensorFlow's own converter and interpreter for phones (XNNPACK)
     onnxruntime, openvino    `model.export(format=…)`, then the engine, in float32
@@ -21,7 +21,6 @@ import importlib.util
 import os
 import tempfile
 import time
-from collections import Counter
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -33,8 +32,9 @@ import tensorflow as tf
 import kerastl as tl
 from common import read_results, write_results
 from kerastl.data import make_dataset
+from kerastl.engine.fold import fold_norms
 from kerastl.engine.split import split_model
-from kerastl.graph import find_base_model, is_batch_norm, leaf_layers, run_order
+from kerastl.graph import find_base_model, is_batch_norm, leaf_layers
 
 BATCH, BATCHES = 32, 4
 CASES = {
@@ -47,50 +47,6 @@ CASES = {
 HEAD = """\
 | frozen part | engine | ready after | a picture | times less | largest difference |
 |---|---|---|---|---|---|"""
-
-
-def fold_norms(model: keras.Model) -> keras.Model:
-    """A copy for inference. A BatchNorm after anything but a plain convolution stays."""
-    nodes = run_order(model)
-    makers = {id(tensor): node.operation for node in nodes for tensor in node.outputs}
-    uses = Counter(map(id, [*(tensor for node in nodes for tensor in node.input_tensors), *model.outputs]))
-    norm_of = {}
-    for node in nodes:
-        if is_batch_norm(node.operation):
-            tensor = node.input_tensors[0]
-            maker = makers[id(tensor)]
-            plain = getattr(maker, "activation", None) is keras.activations.linear and uses[id(tensor)] == 1
-            if plain and isinstance(maker, keras.layers.Conv2D | keras.layers.DepthwiseConv2D):
-                norm_of[maker] = node.operation
-    gone, copies = set(norm_of.values()), {}
-
-    def copy(operation):
-        if operation in gone or not isinstance(operation, keras.Layer):  # a bare operation has no weights
-            return operation
-        if isinstance(operation, keras.Model):
-            return fold_norms(operation)
-        bias = {"use_bias": True} if operation in norm_of else {}
-        copies[operation] = type(operation).from_config(operation.get_config() | bias)
-        return copies[operation]
-
-    def call(operation, *inputs, **options):
-        return inputs[0] if operation in gone else operation(*inputs, **options)
-
-    folded = keras.models.clone_model(model, clone_function=copy, call_function=call)
-    for layer, twin in copies.items():
-        weights = layer.get_weights()
-        twin.set_weights(folded_weights(layer, norm_of[layer], *weights) if layer in norm_of else weights)
-    return folded
-
-
-def folded_weights(convolution, norm, kernel, bias=0) -> list[np.ndarray]:
-    scale = (np.asarray(norm.gamma) if norm.scale else 1) / np.sqrt(np.asarray(norm.moving_variance) + norm.epsilon)
-    depthwise = isinstance(convolution, keras.layers.DepthwiseConv2D)
-    shift = np.asarray(norm.beta) if norm.center else 0
-    return [
-        kernel * (scale.reshape(kernel.shape[2:]) if depthwise else scale),
-        (bias - np.asarray(norm.moving_mean)) * scale + shift,
-    ]
 
 
 def with_constants(lower: keras.Model):
@@ -137,7 +93,7 @@ def with_openvino(lower: keras.Model, **options):
 
 ENGINES = {
     "keras": lambda lower: lower.predict_on_batch,
-    "folded": lambda lower: fold_norms(lower).predict_on_batch,
+    "folded": lambda lower: fold_norms(lower, {}).predict_on_batch,
     "constants": with_constants,
     "lite": with_lite,
     "onnxruntime": with_onnxruntime,

@@ -8,6 +8,7 @@ import numpy as np
 from kerastl.calls import find_calls, pooled_outputs
 from kerastl.checks import check_batches, check_pixels, check_size
 from kerastl.data import ImageData
+from kerastl.engine.fold import fold_norms
 from kerastl.engine.frozen import predict_padded
 from kerastl.quiet import no_retracing_warnings
 
@@ -48,7 +49,7 @@ def extract_features(model: keras.Model, dataset: "tf.data.Dataset") -> Features
     """
     rows = [keras.layers.Flatten()(tensor) for tensor in pooled_outputs(find_calls(model))]
     row = keras.layers.Concatenate()(rows) if len(rows) > 1 else rows[0]
-    return Features(*predict_all(keras.Model(model.inputs[0], row), dataset))
+    return Features(*predict_all(fold_norms(keras.Model(model.inputs[0], row), {}), dataset))
 
 
 def predict_all(model: keras.Model, dataset) -> tuple[np.ndarray, np.ndarray]:

@@ -9,10 +9,15 @@ def nodes_by_depth(model: keras.Model) -> dict[int, list]:
     return model._nodes_by_depth
 
 
-def call_like(node, tensors: dict):
-    """Call the operation of a node again; `tensors` has by the id of a tensor the one that stands for it now."""
+def call_like(node, tensors: dict, operation):
+    """Call an operation as a node calls its own; `tensors` has by the id of a tensor the one that stands for it now."""
     args, kwargs = node.arguments.fill_in(tensors)
-    return node.operation(*args, **kwargs)
+    return operation(*args, **kwargs)
+
+
+def told_to_train(node) -> bool:
+    """Whether the call was written with `training=True`, which holds at inference, too."""
+    return node.arguments.kwargs.get("training") is True  # Keras takes no flag by its place
 
 
 def held_layers(layer: keras.layers.Layer) -> list:

@@ -1,6 +1,7 @@
 """Room for pictures and for what is kept of them: in memory within the budget, else in a temporary file, else none."""
 
 import errno
+import gc
 import math
 import mmap
 import os
@@ -11,13 +12,14 @@ import weakref
 from pathlib import Path
 from typing import NamedTuple
 
+import keras
 import numpy as np
 
 MEMORY_VARIABLE = "KERASTL_MEMORY_MB"
 FREE_SHARE = 0.5  # of the free memory, where no budget is set
 DISK_SHARE = 0.9  # of what is free in the temporary folder: others write there, too
 ZEROS = 1 << 24  # bytes written at once, where a file cannot be made longer otherwise
-SHARE_FOR_MEMORIES = 0.25  # of the budget: for what the next phase can use again (`kerastl.engine.frozen`)
+SHARE_FOR_MEMORIES = 0.25  # of the budget: for what the next phase can use again (`kerastl.engine.frozen`), at least
 SHARE_FOR_PICTURES = 0.5  # of the budget, at most: the rest is for what is kept of them
 
 _in_memory = weakref.WeakValueDictionary()  # {id: array} of all rooms in memory, until nobody uses them any more
@@ -31,7 +33,7 @@ class Room(NamedTuple):
 
 
 def find_room(
-    shapes: list[tuple[int, ...]], least: int, dtype="float32", share: float = 1 - SHARE_FOR_MEMORIES
+    shapes: list[tuple[int, ...]], least: int, dtype=None, share: float = 1 - SHARE_FOR_MEMORIES
 ) -> Room | None:
     """Make arrays of these shapes.
 
@@ -40,7 +42,7 @@ def find_room(
     Args:
         shapes: of the arrays wanted.
         least: bytes that have to be in memory at once in any case.
-        dtype: of the numbers.
+        dtype: of the numbers; by default float32, or float64 where Keras computes in it.
         share: of the budget that may be taken when these arrays are made, all rooms together.
 
     Returns:
@@ -50,6 +52,7 @@ def find_room(
         ValueError: the budget is no number, or below `least`.
         OSError: no temporary file can be written.
     """
+    dtype = dtype or ("float64" if keras.config.floatx() == "float64" else "float32")
     counts = [math.prod(shape) for shape in shapes]
     needed = np.dtype(dtype).itemsize * sum(counts)
     budget = _whole_budget()
@@ -58,7 +61,9 @@ def find_room(
             f"The memory budget is {size_text(budget)}. Expected at least {size_text(least)}, what one batch needs: "
             f"use smaller batches, or set {MEMORY_VARIABLE} higher."
         )
-    if needed <= _left(share):
+    if needed > memory_left(share):
+        gc.collect()  # models that nobody uses any more may hold rooms
+    if needed <= memory_left(share):
         arrays = [np.empty(shape, dtype) for shape in shapes]
         _in_memory.update((id(array), array) for array in arrays)
         return Room(arrays, f"{size_text(needed)} in memory")
@@ -93,7 +98,7 @@ def find_room_for_pictures(count: int, size: tuple[int, int]) -> np.ndarray:
         folder = tempfile.gettempdir()
         raise OSError(
             f"{count:,} pictures of {size[0]}×{size[1]} pixels take {size_text(math.prod(shape))}. The memory budget "
-            f"leaves {size_text(_left(SHARE_FOR_PICTURES))} for pictures, and in the temporary folder {folder!r} "
+            f"leaves {size_text(memory_left(SHARE_FOR_PICTURES))} for pictures, and in the temporary folder {folder!r} "
             f"{size_text(DISK_SHARE * _free_room(folder))} can be taken. Choose a smaller image_size, set TMPDIR to a "
             f"folder with room, or set {MEMORY_VARIABLE} higher."
         )
@@ -152,15 +157,11 @@ def release(arrays: list[np.ndarray]) -> None:
             mapped.madvise(mmap.MADV_DONTNEED)
 
 
-def memory_budget() -> float:
-    """Bytes that are left for pictures and what is kept of them, beside those that are in memory already.
+def memory_left(share: float = 1) -> float:
+    """Bytes that are left of a share of the budget, beside what is in memory already.
 
-    In all it is what KERASTL_MEMORY_MB says, else half of the memory that would be free without them.
+    In all the budget is what KERASTL_MEMORY_MB says, else half of the memory that would be free without that.
     """
-    return _left(1)
-
-
-def _left(share: float) -> float:
     return max(0.0, share * _whole_budget() - _taken())
 
 

@@ -25,7 +25,7 @@ from kerastl import storage
 from kerastl.checks import check_pixels
 from kerastl.data import as_arrays, few_of_each, make_dataset
 from kerastl.reading import read_image
-from kerastl.storage import MEMORY_VARIABLE, find_room, memory_budget
+from kerastl.storage import MEMORY_VARIABLE, find_room, memory_left
 
 
 def images_of(dataset) -> np.ndarray:
@@ -294,12 +294,12 @@ def test_pictures_in_a_file_leave_memory_after_each_batch(budget):
 def test_the_memory_of_pictures_is_counted_until_the_last_part_is_gone(picture_folder, budget):
     budget(1e6)
     data = tl.load_images(picture_folder, image_size=24)
-    assert memory_budget() == 1e6 - 30 * 24 * 24 * 3
+    assert memory_left() == 1e6 - 30 * 24 * 24 * 3
     test = data.test.map(lambda images, labels: (images, labels))
     del data
-    assert memory_budget() == 1e6 - 30 * 24 * 24 * 3
+    assert memory_left() == 1e6 - 30 * 24 * 24 * 3
     del test
-    assert memory_budget() == 1e6
+    assert memory_left() == 1e6
 
 
 def test_pictures_leave_half_of_the_budget_to_what_is_kept_of_them(picture_folder, budget):

@@ -11,7 +11,7 @@ from kerastl.engine import frozen
 from kerastl.engine.batches import run_frozen
 from kerastl.engine.frozen import Frozen
 from kerastl.engine.split import split_model
-from kerastl.graph import find_base_model
+from kerastl.graph import find_base_model, size_in_bytes
 from kerastl.storage import MEMORY_VARIABLE
 from tiers import slow
 
@@ -127,24 +127,62 @@ def test_the_same_base_behind_another_scaling_has_a_memory_of_its_own(toy, order
     assert_close(kept.tensors[0][0], expected)
 
 
-@pytest.mark.slow
-def test_too_many_images_are_not_remembered_and_train_alike(make_toy, settle, ordered_data, arrays, monkeypatch, ran):
-    def train():
-        keras.utils.set_random_seed(3)
-        model = settle(make_toy(), arrays["train"][0])
-        tl.train_head(model, ordered_data, epochs=1, verbose=0)
-        tl.unfreeze_top(model, 6)
-        tl.fine_tune(model, ordered_data, epochs=1, views=0, verbose=0)
-        return model.get_weights()
+def two_phases(make_toy, settle, data, images) -> list:
+    keras.utils.set_random_seed(3)
+    model = settle(make_toy(), images)
+    tl.train_head(model, data, epochs=1, verbose=0)
+    tl.unfreeze_top(model, 6)
+    tl.fine_tune(model, data, epochs=1, views=0, verbose=0)
+    return model.get_weights()
 
-    remembering = train()
+
+@pytest.mark.slow
+@pytest.mark.parametrize("place", ["file", "nowhere", "no temporary folder"])
+def test_what_memory_has_no_room_for_trains_alike(place, make_toy, settle, ordered_data, arrays, monkeypatch, ran):
+    expected = two_phases(make_toy, settle, ordered_data, arrays["train"][0])
     assert images_through(ran, {"below", "lower"}) == 24 + 9
     ran.clear()
     monkeypatch.setenv(MEMORY_VARIABLE, "0.08")  # room for one batch at the frontier, not for a memory
-    forgetting = train()
-    assert images_through(ran, {"below", "lower"}) == 2 * (24 + 9)
-    for one, other in zip(remembering, forgetting, strict=True):
+    if place != "file":
+        monkeypatch.setattr(frozen, "find_room", find_no_room if place == "nowhere" else find_no_folder)
+    weights = two_phases(make_toy, settle, ordered_data, arrays["train"][0])
+    assert images_through(ran, {"below", "lower"}) == (24 + 9) * (1 if place == "file" else 2)
+    for one, other in zip(weights, expected, strict=True):
         assert np.array_equal(one, other)
+
+
+def find_no_room(*_, **__):
+    return None
+
+
+def find_no_folder(*_, **__):
+    raise OSError("no temporary file can be written")
+
+
+def test_the_memory_grows_and_gives_back_each_image(toy, monkeypatch):
+    (output,) = split_model(toy).below.outputs
+    monkeypatch.setattr(frozen, "LARGEST_ROOM", 40 * size_in_bytes([output]))
+    memory, rng = frozen._memory_of(toy, split_model(toy)), np.random.default_rng(0)
+    batches = [rng.normal(size=(size, *output.shape[1:])).astype("float32") for size in (9, 3, 9, 30, 9, 64, 1)]
+    keys = [[b"%d of %d" % (row, number) for row in range(len(batch))] for number, batch in enumerate(batches)]
+    for names, batch in zip(keys, batches, strict=True):
+        assert memory.find(names) is None
+        memory.add(names, [batch])
+    for names, batch in zip(keys, batches, strict=True):
+        assert np.array_equal(memory.find(names)[0], batch)
+    assert np.array_equal(memory.find([keys[5][60], keys[0][2]])[0], [batches[5][60], batches[0][2]])
+    assert memory.find([keys[0][0], b"another"]) is None
+    assert [len(arrays[0]) for arrays in memory._rooms] == [9, 9, 12, 30, 40, 64, 40]
+
+
+def test_a_full_memory_begins_anew_in_the_next_phase(toy, ordered_data, monkeypatch, ran):
+    with monkeypatch.context() as patched:
+        patched.setattr(frozen, "find_room", find_no_room)
+        run_frozen(frozen_part(toy), ordered_data.validation, verbose=0)
+    for expected in (9, 0):
+        ran.clear()
+        run_frozen(frozen_part(toy), ordered_data.validation, verbose=0)
+        assert images_through(ran, {"below", "lower"}) == expected
 
 
 def test_the_memory_goes_with_its_model(make_toy, data):

@@ -19,8 +19,19 @@ def test_the_nodes_of_a_model_are_in_the_order_of_their_depth(make_toy):
 def test_a_call_can_be_made_again_on_other_tensors():
     old, new = keras.Input((4,)), keras.Input((4,))
     made = keras.layers.Dot(axes=1)([old, old])
-    again = private.call_like(private.nodes_by_depth(keras.Model(old, made))[0][0], {id(old): new})
+    node = private.nodes_by_depth(keras.Model(old, made))[0][0]
+    again = private.call_like(node, {id(old): new}, node.operation)
     np.testing.assert_allclose(keras.Model(new, again)(np.full((1, 4), 2.0, "float32")), [[16]])
+
+
+@pytest.mark.parametrize("told", [True, False, None])
+def test_a_call_knows_whether_it_was_told_that_it_is_in_training(told):
+    image = keras.Input((4,))
+    for made in (
+        keras.layers.Dropout(0.5)(image, training=told),
+        keras.Sequential([keras.layers.Dropout(0.5)])(image, training=told),
+    ):
+        assert private.told_to_train(private.nodes_by_depth(keras.Model(image, made))[0][0]) == (told is True)
 
 
 def test_a_layer_knows_the_layers_that_it_holds():

@@ -15,7 +15,7 @@ import pytest
 
 import kerastl as tl
 from kerastl import storage
-from kerastl.storage import FREE_SHARE, MEMORY_VARIABLE, _reserve, find_room, memory_budget, release, size_text
+from kerastl.storage import FREE_SHARE, MEMORY_VARIABLE, _reserve, find_room, memory_left, release, size_text
 
 
 @pytest.fixture
@@ -64,13 +64,13 @@ def test_what_lies_in_a_file_can_leave_memory_and_is_not_lost(budget):
 def test_rooms_share_the_budget_while_they_are_used(budget):
     budget(100)
     first = find_room([(10,)], least=0)
-    assert memory_budget() == 60
+    assert memory_left() == 60
     assert "file" in find_room([(10,)], least=0).place  # 40 of the 75 bytes are taken
     part = first.arrays[0][2:]
     del first
-    assert memory_budget() == 60  # of an array all is in memory as long as some of it is
+    assert memory_left() == 60  # of an array all is in memory as long as some of it is
     del part
-    assert memory_budget() == 100
+    assert memory_left() == 100
     assert "memory" in find_room([(10,)], least=0).place
 
 
@@ -80,14 +80,14 @@ def test_a_room_in_memory_counts_as_free_before_the_free_memory_is_shared(budget
     monkeypatch.setattr(psutil, "virtual_memory", lambda: free._replace(available=1000))
     room = find_room([(50,)], least=0)
     monkeypatch.setattr(psutil, "virtual_memory", lambda: free._replace(available=800))  # the room took 200
-    assert memory_budget() == FREE_SHARE * 1000 - 200
+    assert memory_left() == FREE_SHARE * 1000 - 200
     assert len(room.arrays) == 1
 
 
 def test_a_budget_that_others_have_taken_is_no_error(budget):
     budget(100)
     taken = find_room([(18,)], least=0)
-    assert memory_budget() == 28
+    assert memory_left() == 28
     assert "file" in find_room([(10,)], least=40).place  # one batch: without the first room it would have been enough
     assert "memory" in taken.place
 
@@ -161,16 +161,16 @@ def test_a_temporary_folder_that_lies_in_memory_is_said_and_takes_no_more_than_t
 
 def test_the_budget_is_a_share_of_the_free_memory_unless_set(monkeypatch):
     monkeypatch.delenv(MEMORY_VARIABLE, raising=False)
-    assert memory_budget() == pytest.approx(FREE_SHARE * psutil.virtual_memory().available, rel=0.2)
+    assert memory_left() == pytest.approx(FREE_SHARE * psutil.virtual_memory().available, rel=0.2)
     monkeypatch.setenv(MEMORY_VARIABLE, "12.5")
-    assert memory_budget() == 12.5e6 - storage._taken()  # other tests may hold some
+    assert memory_left() == 12.5e6 - storage._taken()  # other tests may hold some
 
 
 @pytest.mark.parametrize("wanted", ["-1", "much", "nan", ""])
 def test_an_impossible_budget_is_an_error(monkeypatch, wanted):
     monkeypatch.setenv(MEMORY_VARIABLE, wanted)
     with pytest.raises(ValueError, match=f"Received {MEMORY_VARIABLE}={wanted!r}. Expected a number of megabytes"):
-        memory_budget()
+        memory_left()
 
 
 def test_a_budget_below_one_batch_is_an_error(budget, toy, data):
@@ -222,14 +222,14 @@ def test_memory_file_and_stream_train_to_the_same_weights(make_toy, settle, orde
 
 
 @pytest.mark.slow
-def test_the_place_and_the_stream_are_said(toy, data, budget, capsys, request):
-    tl.train_head(toy, data, epochs=1)
+def test_the_place_and_the_stream_are_said(make_toy, data, budget, capsys, request):
+    tl.train_head(make_toy(), data, epochs=1)
     assert "1.73 kB in memory" in capsys.readouterr().out
     budget(800)  # three quarters of it hold the validation images, not the training images
-    tl.train_head(toy, data, epochs=1)
+    tl.train_head(make_toy(), data, epochs=1)
     assert "1.73 kB in a temporary file" in capsys.readouterr().out
     request.getfixturevalue("full_disk")
-    tl.train_head(toy, data, epochs=1)
+    tl.train_head(make_toy(), data, epochs=1)
     assert capsys.readouterr().out.count("no room to keep the frozen part's outputs, so the frozen part runs") == 1
 
 

@@ -5,6 +5,7 @@ nothing fails. Fact 11 is about other versions and backends and has no test here
 """
 
 import gc
+import inspect
 import json
 import warnings
 import zipfile
@@ -18,10 +19,11 @@ import tensorflow as tf
 import kerastl as tl
 from kerastl.bases import BASES
 from kerastl.data import as_arrays, make_dataset
+from kerastl.engine.callbacks import Steps
 from kerastl.engine.frozen import Frozen
 from kerastl.engine.split import split_model
 from kerastl.freezing import unfreeze_all
-from kerastl.graph import find_base_model
+from kerastl.graph import acts_differently_in_training, find_base_model
 
 
 def notice(number: int, still_so: bool) -> None:
@@ -256,3 +258,60 @@ def test_fact_14_pictures_leave_memory_with_the_last_dataset_that_reads_them():
 
     first = read_some()
     assert max(read_some() for _ in range(3)) - first < 60
+
+
+@pytest.mark.skipif(keras.backend.backend() == "torch", reason="on torch Keras wants the steps one by one")
+def test_fact_15_phase_1_runs_many_steps_in_one_call_unless_a_callback_looks_at_each(make_toy, arrays, monkeypatch):
+    parts = (make_dataset(*arrays[part], batch_size=1) for part in ("train", "validation", "test"))
+    data, begin, calls = tl.ImageData(*parts, ["blue", "green", "red"]), Steps.on_train_batch_begin, []
+    monkeypatch.setattr(Steps, "on_train_batch_begin", lambda *args, **logs: calls.append(1) or begin(*args, **logs))
+
+    class Look(keras.callbacks.Callback):
+        steps = 0
+
+        def on_train_batch_end(self, batch, logs=None):
+            self.steps += 1
+
+    def train(callback) -> np.ndarray:
+        keras.utils.set_random_seed(1)
+        model = make_toy()
+        calls.clear()
+        tl.train_head(model, data, epochs=2, callbacks=callback, verbose=0)
+        return model.get_layer("classifier").get_weights()[0]
+
+    at_once = train(None)
+    assert len(calls) == 2 * 2  # 24 steps in an epoch, 16 at once
+    look = Look()
+    one_by_one = train(look)
+    assert (len(calls), look.steps) == (2 * 24, 2 * 24)
+    np.testing.assert_allclose(at_once, one_by_one, rtol=1e-4, atol=1e-6)
+
+
+def test_fact_16_where_left_and_right_matter_flips_can_be_left_out(data):
+    left = np.zeros((8, 32, 32, 3), np.uint8)
+    left[:, :, :12] = 255
+
+    def mirrored(augment) -> bool:
+        model = tl.build_model("MobileNetV2", data, weights=None, alpha=0.35, augment=augment)
+        front = split_model(model).front
+        views = np.concatenate([np.asarray(front(left.astype("float32"), training=True)) for _ in range(4)])
+        return bool((views[:, :, 16:].mean((1, 2, 3)) > views[:, :, :16].mean((1, 2, 3))).any())
+
+    assert mirrored(True)
+    assert not mirrored(keras.layers.RandomRotation(0.02))
+
+
+def test_fact_17_a_layer_that_wraps_dropout_is_known_to_act_in_training():
+    class Wrapper(keras.Layer):
+        def __init__(self):
+            super().__init__()
+            self.inner = keras.layers.Dropout(0.5)
+
+        def call(self, inputs):
+            return self.inner(inputs)
+
+    wrapper = Wrapper()
+    row = np.ones((1, 100), "float32")
+    assert (np.asarray(wrapper(row, training=True)) == 0).any()  # it acts, although its `call` does not ask
+    notice(17, still_so="training" not in inspect.signature(wrapper.call).parameters)
+    assert acts_differently_in_training(wrapper)

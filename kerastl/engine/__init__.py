@@ -6,8 +6,8 @@
     callbacks.py  what is added to Keras's own `fit`, epoch by epoch
     train.py      the training itself
 
-Beside the way: `arguments.py`, what is looked at before training; `compiling.py`, the loss and the optimizer;
-`witness.py`, which looks at images while they are read; `digest.py`, many numbers in a short text. And, for a run that
-may be broken off: `backup.py`, the state on the disk; `chance.py`, where random numbers come from; `identity.py`, by
-which a run knows that the state is its own.
+Beside the way: `fold.py`, by which what is frozen takes less time; `arguments.py`, what is looked at before training;
+`compiling.py`, the loss and the optimizer; `witness.py`, which looks at images while they are read; `digest.py`, many
+numbers in a short text. And, for a run that may be broken off: `backup.py`, the state on the disk; `chance.py`, where
+random numbers come from; `identity.py`, by which a run knows that the state is its own.
 """

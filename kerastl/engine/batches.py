@@ -1,7 +1,6 @@
 """What the frozen part gives, kept or computed anew in each epoch, as batches for the part that learns."""
 
 import itertools
-import math
 import warnings
 from collections.abc import Iterator
 
@@ -12,12 +11,12 @@ from kerastl.checks import check_labels, count_by_walking
 from kerastl.devices import count_replicas
 from kerastl.engine.frozen import Frozen
 from kerastl.engine.witness import Glance
-from kerastl.graph import single
+from kerastl.graph import single, size_in_bytes
 from kerastl.progress import Progress
 from kerastl.storage import Room, find_room, release, size_text
 
 FRESH = "fresh"
-MOST_EXTRA = 2000  # views of images, in all: beyond that they take long, and accuracy was not clearly higher
+MOST_EXTRA = 4000  # views of images, in all: beyond that they take long
 MOST_VIEWS = 3  # of an image
 
 
@@ -192,9 +191,7 @@ def run_frozen(
     most = count * batch_size
     rows = 1 + (usual_views(most) if views is None else views)
     shapes = [(rows, most, *output.shape[1:]) for output in frozen.outputs]
-    dtype = np.dtype("float64" if keras.config.floatx() == "float64" else "float32")
-    least = dtype.itemsize * sum(math.prod(shape[2:]) for shape in shapes) * batch_size
-    room = find_room(shapes, least, dtype)
+    room = find_room(shapes, least=batch_size * size_in_bytes(frozen.outputs))
     if room is None:
         return None
     labels, start = [], 0

@@ -2,11 +2,12 @@
 
 Phase 1 keeps pooled features, phase 2 tensors from inside the base. On the way to either, the images pass one place
 below both; what comes by there is remembered, so phase 2 need not run the lower part over the same images again. The
-memory belongs to the model, and goes with it.
+memory belongs to the model, and goes with it. What runs are copies in which convolutions do the work of BatchNorm.
 """
 
 import hashlib
 import weakref
+from functools import cached_property
 
 import keras
 import numpy as np
@@ -14,11 +15,14 @@ import numpy as np
 from kerastl.checks import check_pixels
 from kerastl.devices import count_replicas, share
 from kerastl.engine.digest import digest_layers, digest_weights
+from kerastl.engine.fold import fold_norms
 from kerastl.engine.split import Split
 from kerastl.graph import acts_differently_in_training, is_all_kerass, leaf_layers, single, size_in_bytes
-from kerastl.storage import SHARE_FOR_MEMORIES, memory_budget
+from kerastl.storage import SHARE_FOR_MEMORIES, find_room, release
 
-_memories = weakref.WeakKeyDictionary()  # model: (what has to be as it was, {image: its tensors})
+LARGEST_ROOM = 1 << 30  # bytes that are made at once for what is remembered
+
+_memories = weakref.WeakKeyDictionary()  # model: what it remembers
 
 
 class Frozen:
@@ -31,10 +35,10 @@ class Frozen:
         self.bytes_later = size_in_bytes(split.below.outputs) if split.above else 0  # what phase 2 keeps of an image
         self.augments = any(map(acts_differently_in_training, leaf_layers(split.front)))
         self.classes = model.output_shape[-1]
-        image = model.inputs[0]
+        self._image = model.inputs[0]
         self._split, self._batch_size = split, 0
-        self._augmented = keras.Model(image, split.lower(_Augment(split.front)(image)), name="augmented")
-        self._memory = _Memory(model, split) if split.depth else None
+        self._folded = {}
+        self._memory = _memory_of(model, split) if split.depth else None
 
     def run(self, images, augment: bool = False, remember: bool = False) -> list[np.ndarray]:
         """The frontier's tensors for one batch.
@@ -48,13 +52,29 @@ class Frozen:
         if augment:
             return self._compute(self._augmented, [keras.ops.convert_to_tensor(images, dtype="float32")])
         if not (remember and self._memory):
-            return self._compute(self._split.lower, [self._scale(images)])
+            return self._compute(self._lower, [self._scale(images)])
         keys = [_key_of(image) for image in np.asarray(images)]
         tensors = self._memory.find(keys)
         if tensors is None:
-            tensors = self._compute(self._split.below, [self._scale(images)])
+            tensors = self._compute(self._below, [self._scale(images)])
             self._memory.add(keys, tensors)
-        return self._compute(self._split.above, tensors) if self._split.above else tensors
+        return self._compute(self._above, tensors) if self._split.above else tensors
+
+    @cached_property
+    def _lower(self) -> keras.Model:
+        return fold_norms(self._split.lower, self._folded)
+
+    @cached_property
+    def _below(self) -> keras.Model:
+        return fold_norms(self._split.below, self._folded)
+
+    @cached_property
+    def _above(self) -> keras.Model:
+        return fold_norms(self._split.above, self._folded)
+
+    @cached_property
+    def _augmented(self) -> keras.Model:
+        return keras.Model(self._image, self._lower(_Augment(self._split.front)(self._image)), name="augmented")
 
     def _scale(self, images):
         return self._split.front(keras.ops.convert_to_tensor(images, dtype="float32"), training=False)
@@ -84,41 +104,68 @@ class _Augment(keras.Layer):
 
 
 class _Memory:
-    """What came by at one place for images as they are, while everything below that place is as it was.
+    """What came by at one place for images as they are, while everything below that place is as it was."""
 
-    What a layer of the user's own does can change unseen: with one below, nothing is taken over from an earlier phase.
-    """
-
-    def __init__(self, model: keras.Model, split: Split):
-        below = split.below
-        state = (
-            *(tensor.name for tensor in below.outputs),
-            *(digest_layers(part) if is_all_kerass(part) else object() for part in (split.front, below)),
-            digest_weights([*split.front.weights, *below.weights]),
-        )
-        known, self._rows = _memories.get(model, (None, {}))
-        if known != state:
-            self._rows = {}
-            _memories[model] = (state, self._rows)
-        self._most = int(SHARE_FOR_MEMORIES * memory_budget() / size_in_bytes(below.outputs))  # images
-        self._full = False
-        self._keep_room()
+    def __init__(self, state: tuple, outputs: list):
+        """Args: state, what has to be as it was; outputs, the symbolic tensors of that place."""
+        self.state, self.full = state, False
+        self._shapes, self._most = [tensor.shape[1:] for tensor in outputs], LARGEST_ROOM // size_in_bytes(outputs)
+        self._rows, self._rooms, self._free = {}, [], 0  # {image: (room, row)}; rows left in the last room
 
     def find(self, keys: list[bytes]) -> list[np.ndarray] | None:
         """The tensors for a batch of images; None if one of them is new."""
         if not all(key in self._rows for key in keys):
             return None
-        return [np.stack(arrays) for arrays in zip(*(self._rows[key] for key in keys), strict=True)]
+        rows = [self._rows[key] for key in keys]
+        tensors = [np.stack([arrays[number][row] for arrays, row in rows]) for number in range(len(self._shapes))]
+        for arrays in self._rooms:
+            release(arrays)
+        return tensors
 
     def add(self, keys: list[bytes], tensors: list[np.ndarray]) -> None:
-        if not self._full:
-            self._rows.update(zip(keys, zip(*tensors, strict=True), strict=True))
-            self._keep_room()
+        """Remember a batch. Without room nothing at all: datasets that shuffle would mix new images into any part."""
+        if self.full or (len(keys) > self._free and not self._find_more(len(keys))):
+            return
+        arrays = self._rooms[-1]
+        start = len(arrays[0]) - self._free
+        for array, tensor in zip(arrays, tensors, strict=True):
+            array[start : start + len(keys)] = tensor
+        release(arrays)
+        self._rows.update((key, (arrays, row)) for row, key in enumerate(keys, start))
+        self._free -= len(keys)
 
-    def _keep_room(self) -> None:
-        if len(self._rows) > self._most:  # a part would not help: datasets that shuffle mix new images into it
-            self._full = True
+    def _find_more(self, least: int) -> bool:
+        """Make a room as large as all that there are. What has no place in memory lies in a file."""
+        rows = max(least, min(len(self._rows), self._most))
+        try:
+            room = find_room([(rows, *shape) for shape in self._shapes], 0, share=SHARE_FOR_MEMORIES)
+        except OSError:
+            room = None
+        if room is None:
+            self.full = True
             self._rows.clear()
+            self._rooms.clear()
+            return False
+        self._rooms.append(room.arrays)
+        self._free = rows
+        return True
+
+
+def _memory_of(model: keras.Model, split: Split) -> _Memory:
+    """What the model remembers, as long as it is true.
+
+    What a layer of the user's own does can change unseen: with one below, nothing is taken over from an earlier phase.
+    """
+    below = split.below
+    state = (
+        *(tensor.name for tensor in below.outputs),
+        *(digest_layers(part) if is_all_kerass(part) else object() for part in (split.front, below)),
+        digest_weights([*split.front.weights, *below.weights]),
+    )
+    memory = _memories.get(model)
+    if memory is None or memory.full or memory.state != state:
+        _memories[model] = memory = _Memory(state, below.outputs)
+    return memory
 
 
 def predict_padded(model: keras.Model, inputs, batch_size: int):

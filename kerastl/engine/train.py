@@ -42,9 +42,9 @@ def _train(model, data, phase, epochs, learning_rate, views, class_weight, callb
     loss, split = loss_for(model), split_model(model)
     frozen, upper = Frozen(model, split), split.upper
     check_trainable(model, upper, learning_rate)
-    history, best, backup = keras.callbacks.History(), Best(upper), None
-    history.epoch, model.history, model.stop_training = [], history, False
     warn_of_what_goes(model, loss)
+    history, best, backup = keras.callbacks.History(), Best(upper), None
+    history.epoch, model.history, upper.history, model.stop_training = [], history, history, False
     if backup_dir is not None:
         run = describe_run(
             model,
@@ -57,7 +57,6 @@ def _train(model, data, phase, epochs, learning_rate, views, class_weight, callb
             class_weight=dict(sorted(class_weight.items())) if class_weight else None,
         )
         backup = Backup(backup_dir, phase, split, run, history, best)
-    finished = backup is not None and backup.finished
     try:
         sources = _read_images(frozen, data, views, backup, verbose)
     except KeyboardInterrupt:
@@ -65,8 +64,10 @@ def _train(model, data, phase, epochs, learning_rate, views, class_weight, callb
         return history
 
     optimizer = make_optimizer(learning_rate, epochs * (sources[0].steps if sources else 1), callbacks)
-    if finished:
-        upper.compile(optimizer, loss)
+    # Compiled always (fact 3), and both with the same optimizer: mixed precision wraps it once.
+    upper.compile(optimizer, loss, metrics=["accuracy"], steps_per_execution=_at_once(model, sources, callbacks))
+    model.compile(upper.optimizer, loss, metrics=["accuracy"])
+    if backup and backup.finished:
         backup.restore()
         compile_whole(model, learning_rate, upper.optimizer, loss)
         anew = f"To train anew, delete {backup.all_phases}."
@@ -74,43 +75,22 @@ def _train(model, data, phase, epochs, learning_rate, views, class_weight, callb
         return history
     if backup and backup.epochs:
         _say(verbose, f"{phase} goes on after epoch {backup.epochs}, from {backup.file}")
-    tiny = sources[0].kept and not find_base_model(model).trainable_weights and count_replicas(model) == 1
-    at_once = STEPS_AT_ONCE if tiny and not any(map(looks_at_batches, callbacks)) else 1
-    upper.compile(optimizer, loss, metrics=["accuracy"], steps_per_execution=at_once)  # always (fact 3)
-    model.compile(upper.optimizer, loss, metrics=["accuracy"])  # the same one: mixed precision wraps it once
-    upper.history = history
     training, validation = (Batches(source, upper) for source in sources)
     with Progress(phase, verbose) as progress:
         before = [steps := Steps(upper), Epochs(upper, training, validation)]
-        after = [history, best, Bar(progress, training)]
-        after += [backup] * (backup is not None) + [Stop(upper)]
+        after = [history, best, Bar(progress, training), *([backup] if backup else []), Stop(upper)]
         hooks = keras.callbacks.CallbackList(
             [*before, *callbacks, *after], model=model, epochs=epochs, verbose=verbose, steps=training.steps
         )
         try:
-            upper.fit(
-                training,
-                validation_data=validation,
-                epochs=epochs,
-                initial_epoch=backup.epochs if backup else 0,
-                class_weight=class_weight,
-                callbacks=hooks,
-                shuffle=False,  # the batches come shuffled
-                verbose=0,
-            )
-            stopped = False
-        except KeyboardInterrupt:
-            stopped = True
+            stopped = _fit(upper, training, validation, epochs, backup.epochs if backup else 0, class_weight, hooks)
         except NotFiniteError:
             raise ValueError(
                 f"The loss is no number any more, in epoch {len(history.epoch) + 1} of {phase}, at the learning rate "
                 f"{rate_of(upper.optimizer):.2g}. The weights are {best.restore()}. Train with a lower learning_rate."
             ) from None
-        except Exception as error:
-            raise training.error or validation.error or error from None
         finally:
-            for part in (training, validation, steps):
-                part.close()
+            steps.close()
     with hold_ctrl_c():  # impatient people press twice
         if stopped:
             hooks.on_train_end()
@@ -122,6 +102,37 @@ def _train(model, data, phase, epochs, learning_rate, views, class_weight, callb
             backup.save(finished=True)
         compile_whole(model, learning_rate, upper.optimizer, loss)
     return history
+
+
+def _fit(upper, training: Batches, validation: Batches, epochs: int, done: int, class_weight, hooks) -> bool:
+    """Keras's own `fit` on the part that learns. Returns whether Ctrl-C stopped it."""
+    try:
+        upper.fit(
+            training,
+            validation_data=validation,
+            epochs=epochs,
+            initial_epoch=done,
+            class_weight=class_weight,
+            callbacks=hooks,
+            shuffle=False,  # the batches come shuffled
+            verbose=0,
+        )
+    except KeyboardInterrupt:
+        return True
+    except NotFiniteError:
+        raise
+    except Exception as error:
+        raise training.error or validation.error or error from None
+    finally:
+        training.close()
+        validation.close()
+    return False
+
+
+def _at_once(model, sources: list, callbacks: list) -> int:
+    """How many steps Keras runs in one call."""
+    tiny = sources and sources[0].kept and not find_base_model(model).trainable_weights and count_replicas(model) == 1
+    return STEPS_AT_ONCE if tiny and not any(map(looks_at_batches, callbacks)) else 1
 
 
 def _read_images(frozen: Frozen, data, views, backup: Backup | None, verbose: int) -> list:
