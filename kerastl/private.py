@@ -1,5 +1,7 @@
 """What is needed of Keras and it keeps to itself: one function for each, and a test that notices a change."""
 
+from contextlib import contextmanager
+
 import keras
 from keras.src.backend.common import global_state
 
@@ -13,6 +15,18 @@ def call_like(node, tensors: dict, operation):
     """Call an operation as a node calls its own; `tensors` has by the id of a tensor the one that stands for it now."""
     args, kwargs = node.arguments.fill_in(tensors)
     return operation(*args, **kwargs)
+
+
+@contextmanager
+def forget_calls(operations: list):
+    """The operations do not remember the calls that are made in this block. (They would keep alive what is made there.)
+
+    A model has to be made in the block, too: its calls are found through the operations.
+    """
+    before = [(operation, len(operation._inbound_nodes), len(operation._outbound_nodes)) for operation in operations]
+    yield
+    for operation, inbound, outbound in before:
+        del operation._inbound_nodes[inbound:], operation._outbound_nodes[outbound:]
 
 
 def told_to_train(node) -> bool:

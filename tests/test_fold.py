@@ -1,5 +1,8 @@
 """In what is frozen, convolutions do the work of the BatchNorm after them, and the numbers stay what they were."""
 
+import gc
+import weakref
+
 import keras
 import numpy as np
 import pytest
@@ -7,6 +10,7 @@ import pytest
 import kerastl as tl
 from kerastl.bases import BASES
 from kerastl.data import make_dataset
+from kerastl.engine.batches import run_frozen
 from kerastl.engine.fold import fold_norms
 from kerastl.engine.frozen import Frozen
 from kerastl.engine.split import split_model
@@ -85,6 +89,23 @@ def test_layers_are_made_once_for_all_parts(toy):
     frozen = Frozen(toy, split_model(toy))
     weights = {id(weight) for part in (frozen._lower, frozen._below, frozen._above) for weight in part.weights}
     assert weights == {id(weight) for weight in frozen._lower.weights}
+
+
+def test_the_copies_go_with_the_frozen_part_although_layers_are_shared(toy, ordered_data):
+    layers_of_base = find_base_model(toy).layers
+    calls = [len(layer._inbound_nodes) for layer in layers_of_base]
+    split = split_model(toy)
+    frozen = Frozen(toy, split)
+    cut = [len(layer._inbound_nodes) for layer in layers_of_base]
+    assert cut != calls  # the cut itself leaves some
+    run_frozen(frozen, ordered_data.validation, verbose=0)
+    copies = [weakref.ref(layer) for layer in frozen._folded.values()]
+    assert len(copies) == 4
+    assert [len(layer._inbound_nodes) for layer in layers_of_base] == cut
+    del frozen
+    gc.collect()
+    assert [copy() for copy in copies] == [None] * 4
+    keras.models.clone_model(find_base_model(toy))  # and the network is as whole as before
 
 
 def test_weights_that_change_between_two_phases_count(toy, ordered_data, arrays):

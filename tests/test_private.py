@@ -24,6 +24,17 @@ def test_a_call_can_be_made_again_on_other_tensors():
     np.testing.assert_allclose(keras.Model(new, again)(np.full((1, 4), 2.0, "float32")), [[16]])
 
 
+def test_calls_can_be_forgotten():
+    old, new, layer = keras.Input((4,)), keras.Input((4,)), keras.layers.Dense(2)
+    first = layer(old)
+    with private.forget_calls([layer]):
+        model = keras.Model(new, keras.layers.ReLU()(layer(new)))
+    assert layer.output is first
+    assert len(layer._inbound_nodes) == 1
+    row = np.ones((1, 4), "float32")
+    np.testing.assert_allclose(model.predict(row, verbose=0), np.maximum(keras.Model(old, first)(row), 0), rtol=1e-5)
+
+
 @pytest.mark.parametrize("told", [True, False, None])
 def test_a_call_knows_whether_it_was_told_that_it_is_in_training(told):
     image = keras.Input((4,))

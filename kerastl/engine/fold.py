@@ -12,7 +12,7 @@ import numpy as np
 
 from kerastl.calls import call_again
 from kerastl.graph import is_network, run_order, single
-from kerastl.private import told_to_train
+from kerastl.private import forget_calls, told_to_train
 
 _CONVOLUTIONS = keras.layers.Conv2D, keras.layers.DepthwiseConv2D
 
@@ -33,8 +33,16 @@ def fold_norms(part: keras.Model, folded: dict) -> keras.Model:
         return part
     inputs = [keras.Input(tensor.shape[1:], dtype=tensor.dtype) for tensor in part.inputs]
     tensors = {id(old): new for old, new in zip(part.inputs, inputs, strict=True)}
-    call_again(run_order(part), tensors, instead=lambda node: instead.get(id(node), node.operation))
-    return keras.Model(single(inputs), single([tensors[id(tensor)] for tensor in part.outputs]), name=part.name)
+    with forget_calls(_operations(part)):
+        call_again(run_order(part), tensors, instead=lambda node: instead.get(id(node), node.operation))
+        return keras.Model(single(inputs), single([tensors[id(tensor)] for tensor in part.outputs]), name=part.name)
+
+
+def _operations(network: keras.Model) -> list:
+    """What a network calls, and what networks in it call."""
+    called = [node.operation for node in run_order(network)]
+    inside = [operation for network in filter(is_network, called) for operation in _operations(network)]
+    return list({id(operation): operation for operation in [*called, *inside]}.values())
 
 
 def _look_for_pairs(network: keras.Model, folded: dict, instead: dict) -> None:
