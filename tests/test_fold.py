@@ -220,16 +220,13 @@ def test_a_pair_read_as_the_output_stays():
 
 
 @pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
-def test_mixed_precision_gives_the_same_as_far_as_it_is_precise(policy):
+def test_in_16_bits_nothing_is_folded_since_it_would_round_as_much_again(policy):
     keras.config.set_dtype_policy(policy)
     try:
-        model, inputs, expected = small(FOLDED["no_bias"])
-        folded = fold_norms(model, {})
+        model, _, _ = small(FOLDED["no_bias"])
+        assert fold_norms(model, {}) is model
     finally:
         keras.config.set_dtype_policy("float32")
-    assert not norms_in(folded)
-    difference = np.abs(folded.predict_on_batch(inputs).astype("float32") - expected.astype("float32")).max()
-    assert difference < 0.05 * np.abs(expected).max()
 
 
 def test_features_are_those_of_the_model_as_it_is(toy, ordered_data, arrays):

@@ -75,6 +75,7 @@ def _can_fold(layer, norm: keras.layers.BatchNormalization) -> bool:
         and layer.data_format == "channels_last"
         and norm.axis in (-1, 3)
         and norm.compute_dtype == layer.compute_dtype
+        and layer.compute_dtype in ("float32", "float64")  # in 16 bits it would round as much again
     )
 
 
