@@ -34,7 +34,7 @@ STUDIES = {
     "size": [{"size": size} for size in (96, 160, 224)],
     "layers": [{"layers": layers} for layers in (10, 30, 60, 100)],
     "base": [{"base": base} for base in ("MobileNetV2", "MobileNetV3Small", "EfficientNetB0", "ResNet50V2")],
-    "photos": [PHOTOS | {"images": count} for count in (5000, 20000, 50000)],
+    "photos": [PHOTOS | {"images": count} for count in (5000, 20000, 50000, 100000)],
 }
 CLASSES = "abcde"
 HELD_OUT = {"validation": 100, "test": 10}
