@@ -16,7 +16,8 @@ class Progress:
         """Args: label, what is being done; verbose, 0 for silence."""
         self.label, self.total, self.verbose = label, 0, verbose
         self.done, self.shown, self.note = 0, -1, ""
-        self.live = sys.stdout.isatty() or "ipykernel" in sys.modules
+        in_notebook = type(sys.stdout).__module__.startswith("ipykernel")
+        self.live = sys.stdout.isatty() or in_notebook
         self.start = time.perf_counter()
         self.drawn = self.start if not self.live else 0.0
 
