@@ -12,7 +12,7 @@ from kerastl.graph import (
     is_network,
     run_order,
 )
-from kerastl.private import call_like, told_to_train
+from kerastl.private import call_like
 
 _sized = weakref.WeakKeyDictionary()  # base: {shape of an image: the base for it}
 
@@ -99,32 +99,26 @@ def _of_size(base: keras.Model, shape: tuple) -> keras.Model:
     return known[shape[1:]]
 
 
-def _its_own(node):
-    return node.operation
-
-
-def call_again(nodes: list, tensors: dict, closed: keras.Model | None = None, instead=_its_own) -> None:
+def call_again(nodes: list, tensors: dict, closed: keras.Model | None = None, leave_out=lambda node: False) -> None:
     """Call the operations of some nodes again, on other tensors. Networks among them are opened.
-
-    (Not one that is called with `training=True`: what is in it would not know.)
 
     Args:
         nodes: in the order in which they run.
         tensors: by the id of a tensor that the nodes know, the one that stands for it now. What is made is added.
         closed: a network that is called as a whole.
-        instead: says of a node what to call; None to go past it. Else its own operation.
+        leave_out: says of a node whether to go past it.
     """
     for node in nodes:
         if not node.input_tensors:  # the image itself
             continue
         given = [tensors[id(tensor)] for tensor in node.input_tensors]
-        operation = instead(node)
-        if operation is None:
+        if leave_out(node):
             made = given
-        elif is_network(operation) and operation is not closed and not told_to_train(node):
-            tensors |= {id(old): new for old, new in zip(operation.inputs, given, strict=True)}
-            call_again(run_order(operation), tensors, closed, instead)
-            made = [tensors[id(tensor)] for tensor in operation.outputs]
+        elif is_network(node.operation) and node.operation is not closed:
+            inside = node.operation
+            tensors |= {id(old): new for old, new in zip(inside.inputs, given, strict=True)}
+            call_again(run_order(inside), tensors, closed, leave_out)
+            made = [tensors[id(tensor)] for tensor in inside.outputs]
         else:
-            made = keras.tree.flatten(call_like(node, tensors, operation))
+            made = keras.tree.flatten(call_like(node, tensors))
         tensors |= {id(old): new for old, new in zip(node.outputs, made, strict=True)}

@@ -35,7 +35,7 @@ def without_augmentation(model: keras.Model) -> keras.Model:
     """
     calls = find_calls(model)
     tensors = {id(tensor): tensor for tensor in model.inputs}  # of the old model, and what stands for it in the new one
-    call_again([*calls.before, calls.call], tensors, calls.call.operation, instead=_in_use)
+    call_again([*calls.before, calls.call], tensors, calls.call.operation, leave_out=_can_go)
     call_again(calls.after, tensors)
     in_use = keras.Model(model.inputs[0], tensors[id(calls.output)], name=model.name)
     in_use(model.inputs[0])  # Keras refuses to export a model to ONNX that was never called
@@ -56,12 +56,12 @@ def _check_it_is_calm(model: keras.Model) -> None:
         )
 
 
-def _in_use(node):
-    """The operation of a node; None if it acts by chance. Raises ValueError when it changes a picture in use, too."""
+def _can_go(node) -> bool:
+    """Whether a layer acts by chance, and may be left out. Raises ValueError when it changes a picture in use, too."""
     operation = node.operation
     chance = any(variable.name == "seed_generator_state" for variable in getattr(operation, "variables", []))
     if is_network(operation) or not chance:
-        return operation
+        return False
     shape = [size or 32 for size in node.input_tensors[0].shape[1:]]
     picture = np.linspace(-255, 255, math.prod(shape), dtype="float32").round().reshape(1, *shape)
     if not np.array_equal(keras.ops.convert_to_numpy(operation(picture, training=False)), picture):
@@ -71,4 +71,4 @@ def _in_use(node):
             "and say that the model is in use: `keras.Model(image, model(image, training=False))`, where "
             "`image = keras.Input(model.input_shape[1:])`."
         )
-    return None
+    return True

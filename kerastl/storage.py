@@ -19,7 +19,9 @@ MEMORY_VARIABLE = "KERASTL_MEMORY_MB"
 FREE_SHARE = 0.5  # of the free memory, where no budget is set
 DISK_SHARE = 0.9  # of what is free in the temporary folder: others write there, too
 ZEROS = 1 << 24  # bytes written at once, where a file cannot be made longer otherwise
-SHARE_FOR_MEMORIES = 0.25  # of the budget: for what the next phase can use again (`kerastl.engine.frozen`), at least
+# Of the budget. What is kept for the epochs leaves it free. What the next phase can use again (`kerastl.engine.frozen`)
+# lies in memory only while all rooms together stay below it, since it is read once.
+SHARE_FOR_MEMORIES = 0.25
 SHARE_FOR_PICTURES = 0.5  # of the budget, at most: the rest is for what is kept of them
 
 _in_memory = weakref.WeakValueDictionary()  # {id: array} of all rooms in memory, until nobody uses them any more

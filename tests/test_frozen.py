@@ -1,6 +1,7 @@
 """What the frozen part gave for an image is remembered: phase 2 goes on from there, and nothing else changes."""
 
 import gc
+import sys
 
 import keras
 import numpy as np
@@ -173,6 +174,55 @@ def test_the_memory_grows_and_gives_back_each_image(toy, monkeypatch):
     assert np.array_equal(memory.find([keys[5][60], keys[0][2]])[0], [batches[5][60], batches[0][2]])
     assert memory.find([keys[0][0], b"another"]) is None
     assert [len(arrays[0]) for arrays in memory._rooms] == [9, 9, 12, 30, 40, 64, 40]
+
+
+def memory_and_batches(toy) -> tuple:
+    """An empty memory, and four batches of keys and tensors for it."""
+    rng, shape = np.random.default_rng(0), split_model(toy).below.outputs[0].shape[1:]
+    names = [[b"%d of %d" % (row, number) for row in range(6)] for number in range(4)]
+    return frozen._memory_of(toy, split_model(toy)), [(keys, rng.normal(size=(6, *shape))) for keys in names]
+
+
+def test_known_images_are_not_stored_again(toy):
+    memory, [(keys, tensors), (others, _), *_] = memory_and_batches(toy)
+    memory.add(keys, [tensors])
+    free = memory._free
+    memory.add([*keys[:5], others[0]], [tensors])
+    assert sum(len(arrays[0]) for arrays in memory._rooms) - memory._free == 6 + 1 + free
+    np.testing.assert_allclose(memory.find([others[0]])[0], tensors[5:], rtol=1e-6)
+
+
+def test_ctrl_c_at_any_line_leaves_no_image_with_the_tensors_of_another(make_toy):
+    functions = {frozen._Memory.add.__code__, frozen._Memory._find_more.__code__}
+    for line in range(60):
+        memory, batches = memory_and_batches(make_toy())
+        steps = iter(range(1000))
+
+        def trace(frame, event, _, steps=steps, line=line):
+            if frame.f_code in functions and event == "line" and next(steps) == line:
+                raise KeyboardInterrupt
+            return trace
+
+        before = sys.gettrace()
+        sys.settrace(trace)
+        pressed = False
+        try:
+            for keys, tensors in batches[:3]:
+                memory.add(keys, [tensors])
+        except KeyboardInterrupt:
+            pressed = True
+        finally:
+            sys.settrace(before)
+        for keys, tensors in batches[1:]:
+            if memory.find(keys) is None:
+                memory.add(keys, [tensors])
+        for keys, tensors in batches:
+            for key, tensor in zip(keys, tensors, strict=True):
+                found = memory.find([key])
+                assert found is None or np.allclose(found[0][0], tensor, atol=1e-6), line
+        if not pressed:
+            break
+    assert 20 < line < 59  # each line of three batches had its turn
 
 
 def test_a_full_memory_begins_anew_in_the_next_phase(toy, ordered_data, monkeypatch, ran):

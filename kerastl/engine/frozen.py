@@ -51,7 +51,7 @@ class Frozen:
         check_pixels(images)
         if augment:
             return self._compute(self._augmented, [keras.ops.convert_to_tensor(images, dtype="float32")])
-        if not (remember and self._memory):
+        if not remember or self._memory is None:
             return self._compute(self._lower, [self._scale(images)])
         keys = [_key_of(image) for image in np.asarray(images)]
         tensors = self._memory.find(keys)
@@ -124,15 +124,16 @@ class _Memory:
 
     def add(self, keys: list[bytes], tensors: list[np.ndarray]) -> None:
         """Remember a batch. Without room nothing at all: datasets that shuffle would mix new images into any part."""
-        if self.full or (len(keys) > self._free and not self._find_more(len(keys))):
+        new = [number for number, key in enumerate(keys) if key not in self._rows]
+        if self.full or (len(new) > self._free and not self._find_more(len(new))):
             return
         arrays = self._rooms[-1]
         start = len(arrays[0]) - self._free
+        self._free -= len(new)  # before a row has a name: Ctrl-C may come between any two of these lines
         for array, tensor in zip(arrays, tensors, strict=True):
-            array[start : start + len(keys)] = tensor
+            array[start : start + len(new)] = tensor[new]
         release(arrays)
-        self._rows.update((key, (arrays, row)) for row, key in enumerate(keys, start))
-        self._free -= len(keys)
+        self._rows.update((keys[number], (arrays, row)) for row, number in enumerate(new, start))
 
     def _find_more(self, least: int) -> bool:
         """Make a room as large as all that there are. What has no place in memory lies in a file."""
