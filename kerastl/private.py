@@ -11,10 +11,10 @@ def nodes_by_depth(model: keras.Model) -> dict[int, list]:
     return model._nodes_by_depth
 
 
-def call_like(node, tensors: dict, operation):
-    """Call an operation as a node calls its own; `tensors` has by the id of a tensor the one that stands for it now."""
+def call_like(node, tensors: dict):
+    """Call the operation of a node again; `tensors` has by the id of a tensor the one that stands for it now."""
     args, kwargs = node.arguments.fill_in(tensors)
-    return operation(*args, **kwargs)
+    return node.operation(*args, **kwargs)
 
 
 @contextmanager
@@ -24,13 +24,15 @@ def forget_calls(operations: list):
     A model has to be made in the block, too: its calls are found through the operations.
     """
     before = [(operation, len(operation._inbound_nodes), len(operation._outbound_nodes)) for operation in operations]
-    yield
-    for operation, inbound, outbound in before:
-        del operation._inbound_nodes[inbound:], operation._outbound_nodes[outbound:]
+    try:
+        yield
+    finally:
+        for operation, inbound, outbound in before:
+            del operation._inbound_nodes[inbound:], operation._outbound_nodes[outbound:]
 
 
 def told_to_train(node) -> bool:
-    """Whether the call was written with `training=True`, which holds at inference, too."""
+    """Whether the call was written with `training=True`. Keras after 3.15.1 heeds that at inference, too (fact 1)."""
     return node.arguments.kwargs.get("training") is True  # Keras takes no flag by its place
 
 

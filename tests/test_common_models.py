@@ -50,6 +50,11 @@ def nested_head(image, base, chance):
     return _through(base(_scaled(image)), keras.Sequential([*head, layers.Dense(3, activation="softmax")]))
 
 
+def nested_head_told_to_train(image, base, chance):
+    head = keras.Sequential([layers.GlobalAveragePooling2D(), *_dropout(chance), layers.Dense(3, activation="softmax")])
+    return head(base(_scaled(image)), training=True)
+
+
 def sequential_in_sequential(image, base, chance):
     head = keras.Sequential([layers.GlobalAveragePooling2D(), *_dropout(chance)])
     model = keras.Sequential([image, layers.Rescaling(1 / 127.5, -1), base, head, layers.Dense(3), layers.Softmax()])
@@ -108,6 +113,7 @@ def pooling_in_the_base(image, base, chance):
 
 MODELS = [
     nested_head,
+    nested_head_told_to_train,
     sequential_in_sequential,
     two_poolings,
     two_ways_in_the_head,

@@ -1,6 +1,7 @@
 """In what is frozen, convolutions do the work of the BatchNorm after them, and the numbers stay what they were."""
 
 import gc
+import random
 import weakref
 
 import keras
@@ -108,6 +109,15 @@ def test_the_copies_go_with_the_frozen_part_although_layers_are_shared(toy, orde
     keras.models.clone_model(find_base_model(toy))  # and the network is as whole as before
 
 
+def test_folding_draws_nothing_from_chance(model):
+    keras.utils.set_random_seed(5)
+    Frozen(model, split_model(model))
+    expected = random.random(), np.random.random()
+    keras.utils.set_random_seed(5)
+    assert not norms_in(Frozen(model, split_model(model))._lower)
+    assert (random.random(), np.random.random()) == expected
+
+
 def test_weights_that_change_between_two_phases_count(toy, ordered_data, arrays):
     tl.train_head(toy, ordered_data, epochs=1, verbose=0)
     norm = find_base_model(toy).get_layer("bn1")
@@ -140,6 +150,52 @@ FOLDED = {
     ),
     "nested": lambda x: keras.Sequential([layers.Conv2D(6, 3), layers.BatchNormalization(), layers.ReLU()])(x),
     "said_not_to_train": lambda x: layers.BatchNormalization()(layers.Conv2D(6, 3)(x), training=False),
+}
+
+
+class Own:
+    """An initializer, regularizer or constraint that Keras could not make again from its settings."""
+
+    def __init__(self, value):
+        self.value = value
+
+    def __call__(self, weights, dtype=None):
+        return keras.ops.ones(weights, dtype) if isinstance(weights, tuple) else self.value(weights)
+
+
+def blocks_with_the_same_names(x):
+    for number in range(4):
+        image = keras.Input((None, None, x.shape[-1]))
+        y = layers.Conv2D(4, 3, padding="same", name="conv")(image)
+        y = layers.ReLU(name="relu")(layers.BatchNormalization(name="bn")(y))
+        x = keras.Model(image, y, name=f"block_{number}")(x)
+    return x
+
+
+def block_called_twice(x):
+    block = keras.Sequential([layers.Conv2D(4, 3, padding="same"), layers.BatchNormalization()])
+    return block(layers.ReLU()(block(x)))
+
+
+def with_mask(x):
+    mask = keras.ops.equal(keras.ops.max(x, axis=-1), 0)
+    return layers.BatchNormalization()(layers.Conv2D(6, 3, padding="same")(x), mask=mask)
+
+
+FOLDED |= {
+    "own_initializer": lambda x: layers.BatchNormalization()(
+        layers.Conv2D(6, 3, kernel_initializer=Own(None), bias_initializer=lambda shape, dtype: keras.ops.ones(shape))(
+            x
+        )
+    ),
+    "own_regularizer": lambda x: layers.BatchNormalization()(
+        layers.DepthwiseConv2D(3, depthwise_regularizer=Own(keras.ops.sum), bias_regularizer=lambda bias: 0.0)(x)
+    ),
+    "own_constraint": lambda x: layers.BatchNormalization()(layers.Conv2D(6, 3, kernel_constraint=Own(lambda w: w))(x)),
+    "blocks_with_the_same_names": blocks_with_the_same_names,
+    "block_called_twice": block_called_twice,
+    "with_mask": with_mask,
+    "by_keyword": lambda x: layers.BatchNormalization()(inputs=layers.Conv2D(6, 3)(inputs=x)),
 }
 
 
@@ -184,7 +240,15 @@ class OwnNorm(layers.BatchNormalization):
         return 2 * super().call(inputs, training=False)
 
 
+def convolution_called_inside_and_outside(x):
+    convolution = layers.Conv2D(4, 3, padding="same", name="shared")
+    image = keras.Input((8, 8, 4))
+    inside = keras.Model(image, layers.ReLU()(convolution(image)))
+    return layers.Add()([inside(x), layers.ReLU()(convolution(layers.BatchNormalization()(x)))])
+
+
 KEPT = {
+    "convolution_called_inside_and_outside": convolution_called_inside_and_outside,
     "activation": lambda x: layers.BatchNormalization()(layers.Conv2D(6, 3, activation="relu")(x)),
     "shared_convolution": shared_convolution,
     "convolution_called_twice": convolution_called_twice,

@@ -19,8 +19,7 @@ def test_the_nodes_of_a_model_are_in_the_order_of_their_depth(make_toy):
 def test_a_call_can_be_made_again_on_other_tensors():
     old, new = keras.Input((4,)), keras.Input((4,))
     made = keras.layers.Dot(axes=1)([old, old])
-    node = private.nodes_by_depth(keras.Model(old, made))[0][0]
-    again = private.call_like(node, {id(old): new}, node.operation)
+    again = private.call_like(private.nodes_by_depth(keras.Model(old, made))[0][0], {id(old): new})
     np.testing.assert_allclose(keras.Model(new, again)(np.full((1, 4), 2.0, "float32")), [[16]])
 
 
@@ -33,6 +32,16 @@ def test_calls_can_be_forgotten():
     assert len(layer._inbound_nodes) == 1
     row = np.ones((1, 4), "float32")
     np.testing.assert_allclose(model.predict(row, verbose=0), np.maximum(keras.Model(old, first)(row), 0), rtol=1e-5)
+
+
+def test_calls_are_forgotten_although_the_block_fails():
+    image, layer = keras.Input((4,)), keras.layers.Dense(2)
+    first = layer(image)
+    with pytest.raises(KeyboardInterrupt), private.forget_calls([layer]):
+        layer(image)
+        raise KeyboardInterrupt
+    assert layer.output is first
+    assert len(layer._inbound_nodes) == 1
 
 
 @pytest.mark.parametrize("told", [True, False, None])

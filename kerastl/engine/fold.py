@@ -10,11 +10,16 @@ from collections import Counter
 import keras
 import numpy as np
 
-from kerastl.calls import call_again
 from kerastl.graph import is_network, run_order, single
 from kerastl.private import forget_calls, told_to_train
 
-_CONVOLUTIONS = keras.layers.Conv2D, keras.layers.DepthwiseConv2D
+# What a copy needs to know of a convolution. (Not its initializers, regularizers and constraints: the first would draw
+# from chance, all may be the user's own, and none of them matters here.)
+_SETTINGS = {
+    keras.layers.Conv2D: ("filters", "groups", "kernel_initializer"),
+    keras.layers.DepthwiseConv2D: ("depth_multiplier", "depthwise_initializer"),
+}
+_SETTINGS_OF_BOTH = ("kernel_size", "strides", "padding", "data_format", "dilation_rate", "name")
 
 
 def fold_norms(part: keras.Model, folded: dict) -> keras.Model:
@@ -27,48 +32,53 @@ def fold_norms(part: keras.Model, folded: dict) -> keras.Model:
         part: what is frozen, or a part of it.
         folded: the layers that were made for other parts of the same model; new ones are added.
     """
-    instead = {}
-    _look_for_pairs(part, folded, instead)
-    if not instead:
+    nodes = run_order(part)
+    told = {id(node.operation) for node in nodes if told_to_train(node)}
+    networks = [node.operation for node in nodes if is_network(node.operation) and id(node.operation) not in told]
+    instead = {id(network): fold_norms(network, folded) for network in networks}
+    gone = set()
+    for before, node in _pairs(nodes, part.outputs):
+        convolution, norm = before.operation, node.operation
+        pair = id(convolution), id(norm)
+        if pair not in folded:
+            folded[pair] = _fold(convolution, norm, before.input_tensors[0].shape)
+        instead[id(convolution)] = folded[pair]
+        gone.add(id(norm))
+    if not gone and all(instead[id(network)] is network for network in networks):
         return part
-    inputs = [keras.Input(tensor.shape[1:], dtype=tensor.dtype) for tensor in part.inputs]
-    tensors = {id(old): new for old, new in zip(part.inputs, inputs, strict=True)}
-    with forget_calls(_operations(part)):
-        call_again(run_order(part), tensors, instead=lambda node: instead.get(id(node), node.operation))
-        return keras.Model(single(inputs), single([tensors[id(tensor)] for tensor in part.outputs]), name=part.name)
+
+    def call(operation, *inputs, **options):
+        if id(operation) in gone:
+            return inputs[0] if inputs else options["inputs"]
+        return operation(*inputs, **options)
+
+    whole = keras.Model(single(part.inputs), single(part.outputs), name=part.name)  # `part` may be a Sequential
+    with forget_calls([node.operation for node in nodes]):
+        return keras.models.clone_model(
+            whole, clone_function=lambda operation: instead.get(id(operation), operation), call_function=call
+        )
 
 
-def _operations(network: keras.Model) -> list:
-    """What a network calls, and what networks in it call."""
-    called = [node.operation for node in run_order(network)]
-    inside = [operation for network in filter(is_network, called) for operation in _operations(network)]
-    return list({id(operation): operation for operation in [*called, *inside]}.values())
-
-
-def _look_for_pairs(network: keras.Model, folded: dict, instead: dict) -> None:
-    """By the id of a node, what to call instead of its operation: for a BatchNorm nothing, None."""
-    nodes = run_order(network)
+def _pairs(nodes: list, outputs: list) -> list[tuple]:
+    """The calls of a convolution and of the BatchNorm after it that can become one."""
     maker = {id(tensor): node for node in nodes for tensor in node.outputs}
-    reads = Counter(map(id, [*(tensor for node in nodes for tensor in node.input_tensors), *network.outputs]))
+    reads = Counter(map(id, [*(tensor for node in nodes for tensor in node.input_tensors), *outputs]))
     calls = Counter(id(node.operation) for node in nodes)
-    for node in nodes:
-        if is_network(node.operation):
-            _look_for_pairs(node.operation, folded, instead)
-        elif type(node.operation) is keras.layers.BatchNormalization:
-            before, norm = maker[id(node.input_tensors[0])], node.operation
-            convolution = before.operation
-            once = reads[id(node.input_tensors[0])] == calls[id(convolution)] == 1
-            if once and _can_fold(convolution, norm) and not told_to_train(node):
-                pair = id(convolution), id(norm)
-                if pair not in folded:
-                    folded[pair] = _fold(convolution, norm, before.input_tensors[0].shape)
-                instead[id(before)], instead[id(node)] = folded[pair], None
+    norms = [node for node in nodes if type(node.operation) is keras.layers.BatchNormalization]
+    pairs = [(maker[id(node.input_tensors[0])], node) for node in norms]
+    return [
+        (before, node)
+        for before, node in pairs
+        if reads[id(node.input_tensors[0])] == calls[id(before.operation)] == calls[id(node.operation)] == 1
+        and _can_fold(before.operation, node.operation)
+        and not told_to_train(node)
+    ]
 
 
 def _can_fold(layer, norm: keras.layers.BatchNormalization) -> bool:
     """Whether a layer is a convolution and nothing else (no activation, LoRA or quantization), of the same channels."""
     return (
-        type(layer) in _CONVOLUTIONS
+        type(layer) in _SETTINGS
         and layer.activation is keras.activations.linear
         and len(layer.weights) == 1 + layer.use_bias
         and layer.quantization_mode is None
@@ -88,7 +98,9 @@ def _fold(convolution: keras.Layer, norm: keras.layers.BatchNormalization, shape
     scale = (1.0 if gamma is None else gamma) / np.sqrt(variance + norm.epsilon)
     bias = (bias - mean) * scale + (0.0 if beta is None else beta)
     channels = kernel.shape[2:] if isinstance(convolution, keras.layers.DepthwiseConv2D) else (-1,)
-    layer = type(convolution).from_config({**convolution.get_config(), "use_bias": True, "trainable": False})
+    *own, initializer = _SETTINGS[type(convolution)]
+    settings = {name: getattr(convolution, name) for name in (*own, *_SETTINGS_OF_BOTH)}
+    layer = type(convolution)(**settings, **{initializer: "zeros"}, dtype=convolution.dtype_policy, trainable=False)
     layer.build(shape)
     layer.set_weights([kernel * scale.reshape(channels), bias])
     return layer
