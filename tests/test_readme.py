@@ -172,7 +172,7 @@ def test_the_sentences_on_speed_are_the_measured_ones(benchmark):
     tests = [runs[f"kerastl, seed {n}"]["test"] - runs[f"uncached, seed {n}"]["test"] for n in range(3)]
     assert f"its test accuracy differs by {min(tests):.3f} to {max(tests):+.3f}" in text
     largest = next(row for row in results("scaling_images") if row["images"] == 20000 and row["budget"])
-    assert f"peak at {largest['peak_mb']:,} MiB" in text
+    assert f"peaked at {largest['peak_mb']:,} MiB" in text
     assert largest["peak_mb"] * 2**20 < 1.5e9
 
 
