@@ -16,6 +16,7 @@ class Progress:
         """Args: label, what is being done; verbose, 0 for silence."""
         self.label, self.total, self.verbose = label, 0, verbose
         self.done, self.shown, self.note = 0, -1, ""
+        self.whole = True  # False when somebody stopped it
         in_notebook = type(sys.stdout).__module__.startswith("ipykernel")
         self.live = sys.stdout.isatty() or in_notebook
         self.start = time.perf_counter()
@@ -25,7 +26,7 @@ class Progress:
         return self
 
     def __exit__(self, error, *_):
-        if not error:
+        if self.whole and not error:
             self.total = self.done
         if self.live or self.done != self.shown:
             self._draw(end="\n")

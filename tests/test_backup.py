@@ -4,6 +4,7 @@ What makes a run another one, so that its backup is refused, is tested in test_i
 """
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -78,9 +79,9 @@ def test_ctrl_c_in_phase_2_leaves_the_best_weights_so_far(toy, data, differing):
 
 def test_what_was_stopped_is_said(toy, data, capsys):
     tl.train_head(toy, data, epochs=5, callbacks=[Stop(epoch=1)])
-    assert (
-        "phase 1 was stopped in epoch 2. The weights are those of epoch 1, the best so far." in capsys.readouterr().out
-    )
+    said = capsys.readouterr().out
+    assert "phase 1 was stopped in epoch 2. The weights are those of epoch 1, the best so far." in said
+    assert re.search(r"^phase 1 .*] +[2-4]\d% ", said, re.MULTILINE), "the bar is not full"
 
 
 # ---- a loss that is no number
@@ -103,6 +104,13 @@ def test_a_loss_that_is_no_number_stops_at_once_and_keeps_the_best_weights(toy, 
         tl.train_head(toy, data, epochs=9, learning_rate=keras.optimizers.SGD(0.01), callbacks=[Poison()], verbose=0)
     assert "those of epoch 2, the best so far" in str(error.value)
     assert differing(seen[1], tl.snapshot(toy)) == set()
+
+
+def test_after_a_loss_that_was_no_number_keras_can_train_on(toy, data):
+    with pytest.raises(ValueError, match="no number any more"):
+        tl.train_head(toy, data, epochs=2, learning_rate=1e38, verbose=0)
+    toy.optimizer.learning_rate = 1e-3
+    assert np.isfinite(toy.fit(data.validation, epochs=1, verbose=0).history["loss"]).all()
 
 
 def test_a_loss_that_never_was_a_number_leaves_the_weights_from_before(toy, data, differing):

@@ -265,6 +265,14 @@ def test_the_usual_number_of_views_is_bounded(make_model, data):
     assert batches.run_frozen(frozen, data.train, views=None, verbose=0).tensors[0].shape[:2] == (4, 24)
 
 
+def test_images_are_counted_and_not_whole_batches_where_load_images_made_them(make_model, arrays, monkeypatch):
+    images, labels = (array[:10] for array in arrays["train"])
+    monkeypatch.setattr(batches, "MOST_EXTRA", 30)
+    frozen = Frozen(model := make_model(), split_model(model))
+    kept = batches.run_frozen(frozen, make_dataset(images, labels, batch_size=9), views=None, verbose=0)
+    assert kept.tensors[0].shape[:2] == (4, 10)
+
+
 def test_how_much_is_kept_and_will_be_is_said_before_the_pass(make_model, data, monkeypatch, capsys):
     model = make_model()
     tl.train_head(model, data, epochs=1)

@@ -152,7 +152,7 @@ def make_batches(frozen: Frozen, dataset, views, shuffle: bool, verbose: int, la
             reason = (
                 "other pixels in each pass (augmentation?)" if kept else "no room to keep the frozen part's outputs"
             )
-            print(f"{label}: {reason}, so the frozen part runs in every epoch")
+            print(f"{label}: {reason}, so the frozen part runs in every epoch", flush=True)
     return Streamed(frozen, dataset, augment=frozen.augments and views != 0)
 
 
@@ -188,7 +188,8 @@ def run_frozen(
     count, batches = count_batches(dataset), iter(dataset)
     first = list(itertools.islice(batches, 2))
     batch_size = _usual_size(first)
-    most = count * batch_size
+    held = getattr(dataset, "rows", None)  # where `load_images` made it: their number is known
+    most = count * batch_size if held is None else len(held.numbers)
     rows = 1 + (usual_views(most) if views is None else views)
     shapes = [(rows, most, *output.shape[1:]) for output in frozen.outputs]
     room = find_room(shapes, least=batch_size * size_in_bytes(frozen.outputs))

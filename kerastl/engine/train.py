@@ -85,12 +85,15 @@ def _train(model, data, phase, epochs, learning_rate, views, class_weight, callb
         try:
             stopped = _fit(upper, training, validation, epochs, backup.epochs if backup else 0, class_weight, hooks)
         except NotFiniteError:
+            rate, kept = rate_of(upper.optimizer), best.restore()
+            compile_whole(model, learning_rate, upper.optimizer, loss)
             raise ValueError(
                 f"The loss is no number any more, in epoch {len(history.epoch) + 1} of {phase}, at the learning rate "
-                f"{rate_of(upper.optimizer):.2g}. The weights are {best.restore()}. Train with a lower learning_rate."
+                f"{rate:.2g}. The weights are {kept}. Train with a lower learning_rate."
             ) from None
         finally:
             steps.close()
+        progress.whole = not stopped
     with hold_ctrl_c():  # impatient people press twice
         if stopped:
             hooks.on_train_end()

@@ -14,6 +14,7 @@ class _Looked:
 
     def __init__(self, dataset):
         self._dataset, self.passes, self._first = dataset, 0, None
+        self.rows = getattr(dataset, "rows", None)  # where `load_images` made it
 
     def __iter__(self) -> Iterator:
         self.passes += 1
@@ -38,8 +39,6 @@ class Witnessed(_Looked):
 
     def __init__(self, dataset):
         super().__init__(dataset)
-        if hasattr(dataset, "rows"):
-            self.rows = dataset.rows  # `load_images` made it
         self._images, self._labels, self.batch_size = [], Counter(), 0
 
     def begin(self, passes: int) -> None:
@@ -77,7 +76,7 @@ class Glance(_Looked):
 
     def __init__(self, dataset):
         super().__init__(dataset)
-        self._seen, self._fixed = set(), hasattr(dataset, "rows")
+        self._seen, self._fixed = set(), self.rows is not None
 
     def finds_other_pixels(self) -> bool:
         """Begin the dataset again: whether one of the first images was not in the first pass."""
