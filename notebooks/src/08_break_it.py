@@ -28,11 +28,11 @@ found = {}
 
 
 def plain_model(scale=True):
-    """A frozen base and a head, in plain Keras."""
+    """A frozen base and a head, as Keras's guide writes it."""
     base = find_base_model(world.build(data))
     image = keras.Input(base.input_shape[1:])
     x = keras.applications.mobilenet_v2.preprocess_input(image) if scale else image
-    x = keras.layers.GlobalAveragePooling2D()(base(x))
+    x = keras.layers.GlobalAveragePooling2D()(base(x, training=False))
     return keras.Model(
         image, keras.layers.Dense(len(data.class_names), activation="softmax", name="classifier")(x)
     ), base
@@ -78,11 +78,11 @@ print(f"the base wants {scaled.min():.0f} to {scaled.max():.0f} and got {images.
 # %% [markdown]
 # ## 2. BatchNorm moves
 #
-# Somebody unfreezes the base and writes `base(x, training=False)`, as Keras's guide says. This should keep BatchNorm
-# still. On the Keras versions of today it does not, inside `fit`.
+# `plain_model` calls its base with `base(x, training=False)`, as Keras's guide says. This should keep BatchNorm still, also
+# when the base is unfrozen later. On the Keras versions of today it does not, inside `fit`.
 #
-# **Predict.** We open the base of the model that is right, and train one epoch at a learning rate of 0. How many weights
-# move?
+# **Predict.** We open the base of the model that is right, and train one epoch at a learning rate of 0. How many weight
+# arrays change?
 #
 # <details><summary>Answer</summary>Two for each BatchNorm layer: its mean and its variance.</details>
 
@@ -91,7 +91,7 @@ right_base.trainable = True
 start, in_use = tl.snapshot(right), right.evaluate(data.train, verbose=0)[1]
 in_training = learn(right, rate=0.0, epochs=1)
 moved = tl.changed_layers(start, tl.snapshot(right))
-print(f"{len(moved)} weights moved; the base has {sum(map(is_batch_norm, right_base.layers))} BatchNorm layers")
+print(f"{len(moved)} weight arrays changed; the base has {sum(map(is_batch_norm, right_base.layers))} BatchNorm layers")
 print(f"accuracy of the same weights on the same pictures: in use {in_use:.3f}, inside fit {in_training:.3f}")
 
 # %% [markdown]
@@ -128,7 +128,7 @@ model, base = plain_model()
 first = learn(model, epochs=1)
 start = tl.snapshot(model)
 second = learn(model, rate=1e-5, epochs=1)  # "phase 2", without the line that opens the base
-print("weights that moved:", [change.path for change in tl.changed_layers(start, tl.snapshot(model))])
+print("what moved:", [change.path for change in tl.changed_layers(start, tl.snapshot(model))])
 
 # %% [markdown]
 # **Symptom**: phase 2 brings nothing, and the history looks like phase 1, continued. **Find it**: `changed_layers` names the
@@ -155,8 +155,8 @@ found["rate too high"] = after
 print(f"before {before:.3f}, after {after:.3f}")
 
 # %% [markdown]
-# **Symptom**: the accuracy falls, or the loss is no number any more. **Repair**: begin at a rate that is at least ten times
-# lower than in phase 1, and look at the first epoch.
+# **Symptom**: the accuracy falls, or the loss is no number any more. **Repair**: begin lower than in phase 1, as `fine_tune`
+# does when you give no rate, and look at the first epoch. Lesson 6 shows how to choose a rate.
 
 # %% [markdown]
 # ## 5. A leak
@@ -231,39 +231,72 @@ print(f"training accuracy {training:.3f}, guessing {1 / len(data.class_names):.3
 worst = ...
 # solution
 worst = min(found, key=found.get)
+# wrong: max(found, key=found.get)
+# wrong: min(found.values())
+# wrong: "right"
+# wrong: 0.2
 
 # %%
-check("Exercise 1", worst, lambda name: found[name] == min(found.values()), "`min(found, key=found.get)`.")
+check("Exercise 1", worst, lambda name: found[name] == min(found.values()), "`found` holds an accuracy for each name.")
 
 # %% [markdown]
-# **Exercise 2 ★★** Here is a model with a mistake. Find out which weights learn, and put their number into `learning`.
+# **Exercise 2 ★★** Somebody gives you `suspicious` and says: "only the head learns". Do not believe it. Train it for one
+# epoch, and put the paths of all weight arrays that changed into the set `changed`.
 
 # %% tags=["exercise"]
 suspicious = world.build(data)
 find_base_model(suspicious).layers[-3].trainable = True
-learning = ...
+suspicious.compile("adam", "sparse_categorical_crossentropy")
+changed = ...
 # solution
-learning = len(suspicious.trainable_weights)
+start = tl.snapshot(suspicious)
+history = suspicious.fit(data.validation, epochs=1, verbose=0)
+changed = {change.path for change in tl.changed_layers(start, tl.snapshot(suspicious))}
+# wrong: 3
+# wrong: {"classifier/kernel", "classifier/bias"}
+# wrong: {weight.path for weight in suspicious.weights}
+# wrong: {layer.name for layer in find_base_model(suspicious).layers}
 
 # %%
-check("Exercise 2", learning, lambda n: n == len(suspicious.trainable_weights), "`suspicious.trainable_weights`.")
+learns = {weight.path for weight in suspicious.trainable_weights}
+check("Exercise 2", changed, lambda paths: set(paths) == learns, "A snapshot before, one after, and `changed_layers`.")
 
 # %% [markdown]
-# **Exercise 3 ★★★** Write a function `healthy(model)` that is true when every BatchNorm layer of the base is held still.
+# **Exercise 3 ★★★** Write a doctor for models: a function `diagnose(model)`. It gets a compiled model, trains it for one
+# epoch on a few batches, and returns one of three texts: `"BatchNorm moves"`, `"only the head learns"`, or `"the base
+# learns"`. The check asks it about four patients. One of them was unfrozen too late, so the switches alone do not tell.
 
 # %% tags=["exercise"]
-healthy = ...
+diagnose = ...
 
 
 # solution
-def healthy(model):
-    return not any(layer.trainable for layer in find_base_model(model).layers if is_batch_norm(layer))
+def diagnose(model):
+    start = tl.snapshot(model)
+    model.fit(data.validation.take(2), epochs=1, verbose=0)
+    paths = [change.path for change in tl.changed_layers(start, tl.snapshot(model))]
+    if any("moving" in path for path in paths):
+        return "BatchNorm moves"
+    if all(path.startswith("classifier") for path in paths):
+        return "only the head learns"
+    return "the base learns"
 
+
+# wrong: lambda model: "only the head learns"
+# wrong: lambda model: "the base learns" if find_base_model(model).trainable_weights else "only the head learns"
+# wrong: lambda model: truth[min(len(find_base_model(model).trainable_weights), 2)]
+# wrong: 3
 
 # %%
-good, bad = world.build(data), world.build(data)
-find_base_model(bad).trainable = True
-check("Exercise 3", healthy, lambda test: test(good) and not test(bad), "Go over the layers; ask each for `trainable`.")
+patients = [world.build(data) for answer in range(4)]
+tl.unfreeze_top(patients[1], 3)
+find_base_model(patients[2]).layers[-2].trainable = True
+for patient in patients:
+    patient.compile("adam", "sparse_categorical_crossentropy")
+history = patients[3].fit(data.validation.take(1), verbose=0)
+find_base_model(patients[3]).layers[-3].trainable = True
+truth = ["only the head learns", "the base learns", "BatchNorm moves", "only the head learns"]
+check("Exercise 3", diagnose, lambda doctor: [doctor(one) for one in patients] == truth, "Look at what changed.")
 
 # %% [markdown]
 # ## What you have seen
