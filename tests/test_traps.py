@@ -1,4 +1,4 @@
-"""One test for each numbered fact of the design: what Keras does that surprises, and what this package guarantees.
+"""One test for each numbered fact about Keras that the code cites: what surprises there, and what is guaranteed here.
 
 The guarantee is asserted. What Keras itself does is measured: where it no longer misbehaves, a warning says so, and
 nothing fails. Fact 11 is about other versions and backends and has no test here.
