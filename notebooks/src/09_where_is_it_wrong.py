@@ -15,22 +15,21 @@
 # One number says how often a network is right. It does not say *where* it is wrong, or *why*, or whether it knows when it
 # is unsure. For a use in real life these matter more.
 #
-# To have mistakes to look at, we train on few pictures here.
+# To have mistakes to look at, we take the **far** task: drawn butterflies of eight kinds. The base has seen drawn flowers of
+# many kinds, and no butterfly. And some of the eight look alike: the viceroy has one dark band more than the monarch.
 
 # %%
 import numpy as np
 import kerastl as tl
 from kerastl.data import as_arrays, few_of_each, make_dataset
 
-data = world.load()
+data = tl.load_images("drawn_butterflies", image_size=world.image_size)
 names = data.class_names
-pictures, labels = as_arrays(data.train)
+figure = tl.plot_images(data, count=16)
 
 # %%
-rows = few_of_each(labels, 15)
-few = data._replace(train=make_dataset(pictures[rows], labels[rows], shuffle=True))
-model = world.build(few)
-history = tl.train_head(model, few, epochs=15, verbose=0)
+model = world.build(data)
+history = tl.train_head(model, data, epochs=15, verbose=0)
 
 # %% [markdown]
 # ## 1. One pass
@@ -52,7 +51,7 @@ print(result)
 # **Recall**: of the pictures of a class, how many were found? **Precision**: of the pictures that were taken for it, how
 # many truly are? **F1** is a mean of both.
 #
-# **Predict.** A network says *tulip* to every picture. What is its recall for tulips?
+# **Predict.** A network says *monarch* to every picture. What is its recall for monarchs?
 #
 # <details><summary>Answer</summary>1: it finds them all. But its precision is as bad as guessing. You need both.</details>
 
@@ -64,7 +63,12 @@ axes = tl.plot_confusion(result, names)
 
 # %% [markdown]
 # Each row is a true class, each column what the network said. Off the diagonal are the mistakes. Two classes that are
-# mistaken for each other look alike to the network; perhaps to you, too.
+# mistaken for each other look alike to the network; perhaps to you, too. Which pair is mistaken most often?
+
+# %%
+both_ways = np.triu(result.confusion + result.confusion.T, 1)
+one, other = np.unravel_index(both_ways.argmax(), both_ways.shape)
+print(f"{names[one]} and {names[other]}: mistaken for each other {both_ways.max()} times")
 
 # %% [markdown]
 # **Checkpoint.** The table and the accuracy come from the same pass, so they must agree.
@@ -82,17 +86,17 @@ assert np.isclose(result.confusion.trace() / result.confusion.sum(), result.accu
 figure = tl.plot_mistakes(result, data, count=5)
 
 # %% [markdown]
-# Above each picture: what the network said, with its probability, and what it is.
+# Above each picture: what it is, and what the network said, with its probability.
 
 # %% [markdown]
 # ## 4. Where did it look?
 #
 # A **heat map** (Grad-CAM) shows which places of the picture speak for a class.
 #
-# **Predict.** For a picture that it gets right: will the heat be on the flower, or on the background?
+# **Predict.** For a picture that it gets right: will the heat be on the butterfly, or on the background?
 #
-# <details><summary>Answer</summary>Mostly on the flower. If it were on the background, the network would have learned the
-# wrong thing, although it is right.</details>
+# <details><summary>Answer</summary>Look at each map. Heat on the background would mean that the network has learned something
+# else than butterflies, although it is right.</details>
 
 # %%
 import matplotlib.pyplot as plt
@@ -110,23 +114,38 @@ for axes, (image, label) in zip(grid, pick_images(data.test, right)):
 # %% [markdown]
 # ## 5. Does it know when it is unsure?
 #
-# The network gives a probability. Take a hundred pictures for which it says *four fifths*. Eighty of them should be right.
-# Then it is **calibrated**.
+# The network gives a probability. Take all pictures for which it says about *four fifths*. If four of five of them are right,
+# and so on for each other probability, the network is **calibrated**: what it says is how often it is right.
 #
-# **Predict.** Is a network that was trained on few pictures too sure, or not sure enough?
+# Below the dashed line it is **too sure** (over-confident): it is right less often than it says. Above the line it is **not
+# sure enough**. We look at two networks: the one from above, and one whose head was trained on few pictures, for very long.
 #
-# <details><summary>Answer</summary>It can be either. Long training on few pictures makes it too sure. Look at the points: below
-# the line is too sure.</details>
+# **Predict.** Which of the two is too sure?
+#
+# <details><summary>Answer</summary>The second. It knows its few training pictures by heart, and goes on to make its answers there
+# surer and surer. That makes it sure everywhere, also where it is wrong.</details>
 
 # %%
-axes = tl.plot_calibration(result)
+rows = few_of_each(as_arrays(data.train)[1], 10)
+few = data._replace(train=make_dataset(*(array[rows] for array in as_arrays(data.train)), shuffle=True))
+sure_model = world.build(few)
+history = tl.train_head(sure_model, few, epochs=100, learning_rate=0.03, verbose=0)
+sure_result = tl.evaluate(sure_model, data.test)
 
 # %%
-sure = result.probabilities.max(axis=1) > 0.9
-right = result.predictions == result.labels
-print(
-    f"sure of {sure.mean():.0%} of the pictures; right there {right[sure].mean():.3f}, elsewhere {right[~sure].mean():.3f}"
-)
+for name, one in (("from above", result), ("few pictures, very long", sure_result)):
+    says, right = one.probabilities.max(axis=1).mean(), one.accuracy
+    print(f"{name:24} says {says:.3f}, is right {right:.3f}, calibration error {one.calibration_error:.3f}")
+
+# %% [markdown]
+# The **calibration error** is the mean distance of the points from the line, weighted by their pictures.
+#
+# A network that is wrongly sure can be repaired without training. **Temperature scaling** divides what enters the softmax by
+# one number, the temperature T. Above 1 it makes all probabilities flatter, below 1 sharper. T is found on *validation*
+# pictures. The order of the classes stays, so the accuracy stays, too.
+
+# %%
+TEMPERATURE
 
 # %% [markdown]
 # This is useful: a person can look at the pictures of which the network is not sure.
@@ -154,37 +173,89 @@ print(f"two passes: {np.mean(said == true):.3f}, one pass: {tl.evaluate(model, d
 hardest = ...
 # solution
 hardest = names[int(np.argmin([score.recall for score in result.class_scores]))]
+# wrong: names[int(np.argmax([score.recall for score in result.class_scores]))]
+# wrong: min(score.recall for score in result.class_scores)
+# wrong: int(np.argmin([score.recall for score in result.class_scores]))
+# wrong: 0.5
 
 # %%
 lowest = min(score.recall for score in result.class_scores)
 check("Exercise 1", hardest, lambda n: result.class_scores[names.index(n)].recall == lowest, "Look at the table.")
 
 # %% [markdown]
-# **Exercise 2 ★★** If a person looks at the half of the test pictures of which the network is least sure, and makes no
-# mistake: what is the accuracy of both together?
+# **Exercise 2 ★★** A person looks at that share of the pictures of which the network is least sure, and makes no mistake. The
+# network answers for the rest. Write `together(result, share)`: the accuracy of both.
 
 # %% tags=["exercise"]
 together = ...
+
+
 # solution
-order = np.argsort(result.probabilities.max(axis=1))
-half = order[len(order) // 2 :]
-together = (len(order) // 2 + (result.predictions == result.labels)[half].sum()) / len(order)
+def together(result, share):
+    order = np.argsort(result.probabilities.max(axis=1))
+    looked_at = round(share * len(order))
+    right = result.predictions == result.labels
+    return (looked_at + right[order[looked_at:]].sum()) / len(order)
+
+
+# wrong: 0.9
+# wrong: lambda result, share: result.accuracy
+# wrong: lambda result, share: share + (1 - share) * result.accuracy
+# wrong: lambda result, share: 1.0
 
 # %%
-check("Exercise 2", together, lambda a: result.accuracy <= a <= 1, "Sort by the highest probability; add up.")
+surest = np.argsort(-result.probabilities.max(axis=1))[: len(result.labels) // 2]
+half = 0.5 + (result.predictions == result.labels)[surest].mean() / 2
+check(
+    "Exercise 2",
+    together,
+    lambda f: abs(f(result, 0.5) - half) < 0.003 and f(result, 1) == 1,
+    "Sort by the highest probability.",
+)
 
 # %% [markdown]
-# **Exercise 3 ★★★** Put the heat map of the surest mistake, for its *true* class, into `heat`.
+# **Exercise 3 ★★★** Does the network need the hot places? Write `fall(image, label)`. It makes the heat map of the class
+# `names[label]`, paints the hottest quarter of all pixels in the mean colour of the picture, and gives by how much the
+# probability of that class falls.
 
 # %% tags=["exercise"]
-heat = ...
+fall = ...
+
+
 # solution
-image, label = pick_images(data.test, result.mistakes[:1])[0]
-heat = tl.grad_cam(model, image, names[label], class_names=names)
+def fall(image, label):
+    heat = tl.grad_cam(model, image, names[label], class_names=names).heat
+    painted = image.astype("float32")
+    painted[heat >= np.quantile(heat, 0.75)] = painted.mean(axis=(0, 1))
+    before, after = model.predict_on_batch(np.stack([image.astype("float32"), painted]))[:, label]
+    return before - after
+
+
+# wrong: 0.3
+# wrong: lambda image, label: 0.3
+# wrong: lambda image, label: model.predict_on_batch(image[None].astype("float32"))[0, label]
+# wrong: lambda image, label: fall_without(image, label, ~hot(image, label))
 
 # %%
-worst = result.labels[result.mistakes[0]]
-check("Exercise 3", heat, lambda h: h.class_name == names[worst], "`result.mistakes[0]` is its number.")
+def fall_without(image, label, places):
+    painted = image.astype("float32")
+    painted[places] = painted.mean(axis=(0, 1))
+    before, after = model.predict_on_batch(np.stack([image.astype("float32"), painted]))[:, label]
+    return before - after
+
+
+def hot(image, label):
+    heat = tl.grad_cam(model, image, names[label], class_names=names).heat
+    return heat >= np.quantile(heat, 0.75)
+
+
+asked = pick_images(data.test, [3, 200, 500])
+check(
+    "Exercise 3",
+    fall,
+    lambda f: all(abs(f(*one) - fall_without(*one, hot(*one))) < 1e-3 for one in asked),
+    "The heat map has one number for each pixel.",
+)
 
 # %% [markdown]
 # ## What you have seen
