@@ -9,7 +9,7 @@ REQUIREMENTS = requirements.txt requirements-dev.txt pyproject.toml
 # The tests that hold on every backend of Keras.
 ON_BACKENDS = backends devices training fit freezing equality backup evaluation explain prediction saving command_line plots
 
-.PHONY: demo test test-all test-weekly backends browser lessons try-lessons recap slides pictures lab lint wheel clean help
+.PHONY: demo test test-all test-weekly backends browser lessons try-lessons recap questions slides pictures lab lint wheel clean help
 
 demo: $(READY)  ## train on the bundled flowers; the run folder is runs/demo
 	$(BIN)/python -m kerastl train drawn_flowers --weights garden --out runs/demo --overwrite
@@ -41,6 +41,9 @@ try-lessons: $(READY)  ## execute all lessons with their exercises solved, and w
 
 recap: $(READY)  ## one printable page for each lesson, in notebooks/recap
 	$(BIN)/python notebooks/recap.py
+
+questions: $(READY)  ## multiple-choice questions in notebooks/quiz: for Moodle, and to print, with keys
+	$(BIN)/python notebooks/quiz.py
 
 slides: $(READY)  ## slides of each lesson, in notebooks/slides; they open without a network
 	$(BIN)/python notebooks/slides.py
