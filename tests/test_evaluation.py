@@ -123,7 +123,7 @@ def test_probabilities_are_those_of_the_model_in_the_order_of_the_labels(toy, or
 
 
 def test_on_a_shuffled_dataset_accuracy_and_confusion_agree(toy, data):
-    tl.train_head(toy, data, epochs=3, learning_rate=0.05, verbose=0)
+    tl.train_head(toy, data, epochs=10, learning_rate=0.05, verbose=0)
     result = tl.evaluate(toy, data.train)
     assert result.confusion.trace() / 24 == pytest.approx(result.accuracy)
     assert result.accuracy > 0.5  # at chance the two orders could agree by luck
