@@ -38,7 +38,7 @@ def draw_one_run() -> None:
     tl.plot_features(model, flowers, ax=left).set_title("before training")
     phase1 = tl.train_head(model, flowers, verbose=0)
     tl.unfreeze_top(model, 30)
-    keep(tl.plot_layers(before, model)[0].figure, "layers")
+    keep(tl.plot_layers(before, model, titles=["phase 1", "phase 2"])[0].figure, "layers")
     phase2 = tl.fine_tune(model, flowers, verbose=0)
     tl.plot_features(model, flowers, ax=right).set_title("after phase 2")
     keep(features, "features")

@@ -67,14 +67,9 @@ def make_report(run: Run, model, data) -> str:
         ),
         _section(
             "Which layers learned",
-            "<p>Each bar is a block of the network, from the picture to the head, as high as it has parameters; each "
-            "line is ten times the line below it. Orange parts can learn in that phase, blue parts cannot.</p>",
-            *(
-                f'<h3>Phase {number}</h3><div class="wide">'
-                + _picture(plot_layers(table).figure, f"blocks of the network in phase {number}")
-                + "</div>"
-                for number, table in enumerate(run.blocks, start=1)
-            ),
+            "<p>The network from the picture on the left to the head on the right, cut into its blocks. The area of a "
+            "colour is its share of the parameters. Orange parts can learn in that phase, blue parts cannot.</p>",
+            f'<div class="wide">{_picture(_draw_blocks(run.blocks), "blocks of the network in each phase")}</div>',
         ),
     ]
     if run.phases:
@@ -120,6 +115,11 @@ python -m kerastl inspect model.keras</pre>
 <pre>import keras
 model = keras.models.load_model("model.keras")</pre>
 """
+
+
+def _draw_blocks(tables: list[Blocks]):
+    every = plot_layers(*tables, titles=[f"phase {number}" for number in range(1, len(tables) + 1)])
+    return np.atleast_1d(every)[0].figure
 
 
 def _draw_history(phases) -> list:

@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 
 import kerastl as tl
+from kerastl.blocks import Block, Blocks
 from kerastl.evaluation import Evaluation
+from kerastl.plots.layers import STATES
 from kerastl.plots.style import words
 from kerastl.plots.workflow import STEPS, plot_workflow
 
@@ -237,38 +239,74 @@ def test_every_picture_can_be_read_on_light_and_on_dark(style, toy, ordered_data
 # ---- layers
 
 
-def test_each_block_is_a_bar_as_high_as_its_parameters(model):
-    axes = tl.plot_layers(model)
-    heights = {}
-    for bar in axes.patches:
-        place = round(bar.get_x() + bar.get_width() / 2)
-        heights[place] = heights.get(place, 0) + bar.get_height()
-    for place, block in enumerate(tl.list_blocks(model).blocks):
-        if block.parameters:
-            assert heights[place] == pytest.approx(np.log10(block.parameters / 10))
-        else:
-            assert place not in heights
+def segments(axes) -> dict:
+    """{(number of the block, colour, hatching): area} of a strip."""
+    lefts = sorted({bar.get_x() for bar in axes.patches})
+    return {
+        (lefts.index(bar.get_x()), bar.get_facecolor(), bar.get_hatch()): bar.get_width() * bar.get_height()
+        for bar in axes.patches
+    }
+
+
+def areas(axes, table) -> dict:
+    """{(number of the block, field): area}."""
+    fields = {(mpl.colors.to_rgba(colour), hatch): field for _, field, colour, hatch in STATES}
+    return {
+        (place, fields.get(look)): area for (place, *rest), area in segments(axes).items() for look in [tuple(rest)]
+    }
+
+
+def test_the_same_number_of_parameters_has_the_same_area_in_every_block(model):
+    tl.unfreeze_top(model, 30)
+    table = tl.list_blocks(model)
+    wide = [number for number, block in enumerate(table.blocks) if block.parameters > 0.01 * table.total.parameters]
+    found = {key: area for key, area in areas(tl.plot_layers(table), table).items() if key[0] in wide}
+    assert {field for _, field in found} == {"frozen", "trainable", "held_still"}
+    each = [area / getattr(table.blocks[number], field) for (number, field), area in found.items()]
+    np.testing.assert_allclose(each, each[0], rtol=1e-6)
+    assert sum(found.values()) == pytest.approx(
+        sum(table.blocks[n].parameters for n in wide) / table.total.parameters, abs=0.1
+    )
+
+
+def test_every_block_can_be_seen_and_together_they_fill_the_strip():
+    blocks = [Block(f"b{number}", 1, 0, size, 0, 0, 0, (1,)) for number, size in enumerate([0, 1, 10**6, 3, 2 * 10**6])]
+    axes = tl.plot_layers(Blocks([*blocks, Block("head", 1, 5, 0, 0, 0, 0, (1,))]))
+    widths = [bar.get_width() for bar in sorted(axes.patches, key=lambda bar: bar.get_x())]
+    assert sum(widths) == pytest.approx(1)
+    assert min(widths) * axes.get_window_extent().width > 2  # pixels
+    assert widths[4] / widths[2] == pytest.approx(2)
 
 
 def test_what_can_learn_has_another_colour_and_hatching(model):
     before = tl.list_blocks(model)
     tl.unfreeze_top(model, 30)
-    left, right = tl.plot_layers(before, model)
-
-    def bars(axes) -> dict:
-        found = {}
-        for bar in axes.patches:
-            found.setdefault(round(bar.get_x() + 0.425), set()).add((bar.get_facecolor(), bar.get_hatch()))
-        return found
-
-    labels = [text.get_text() for text in left.get_legend().get_texts()]
-    assert labels == ["frozen", "BatchNorm held still", "trainable", "no parameters"]
+    upper, lower = tl.plot_layers(before, model, titles=["phase 1", "phase 2"])
+    labels = [text.get_text() for text in upper.get_legend().get_texts()]
+    assert labels == ["frozen", "trainable", "BatchNorm held still", "no parameters"]
+    assert lower.get_legend() is None
+    looks = [(patch.get_facecolor(), patch.get_hatch()) for patch in upper.get_legend().get_patches()]
+    assert len({colour for colour, _ in looks}) == len({hatch or "" for _, hatch in looks[:3]}) + 1 == 4
     last = len(before.blocks) - 2  # the highest block of the base
-    assert bars(left)[1] == bars(right)[1]
-    assert bars(left)[last] != bars(right)[last]
-    assert bars(left)[last + 1] == bars(right)[last + 1]  # the head could learn before, too
+    assert {field for number, field in areas(upper, before) if number == last} == {"frozen", "held_still"}
+    assert {field for number, field in areas(lower, before) if number == last} == {"trainable", "held_still"}
     total = tl.list_blocks(model).total
-    assert right.get_title() == f"{total.trainable:,} of {total.parameters:,} parameters are trainable"
+    share = f"{total.trainable / total.parameters:.2%}"
+    words_above = f"{total.trainable:,} of {total.parameters:,} parameters are trainable ({share})"
+    assert lower.get_title(loc="left") == words_above
+    assert [axes.get_ylabel() for axes in (upper, lower)] == ["phase 1", "phase 2"]
+
+
+def test_the_names_of_blocks_stand_below_the_last_of_equal_strips_and_do_not_overlap(model, make_toy):
+    one, two, other = tl.plot_layers(model, tl.list_blocks(model), make_toy())
+    other.figure.canvas.draw()
+    assert [bool(axes.get_xticklabels()) for axes in (one, two, other)] == [False, True, True]
+    for axes, own in ((two, model), (other, make_toy())):
+        labels = axes.get_xticklabels()
+        assert {"image", "head"} < {label.get_text() for label in labels}
+        assert len(labels) <= len(tl.list_blocks(own).blocks)
+        boxes = [label.get_window_extent() for label in labels]
+        assert not any(one.overlaps(two) for place, one in enumerate(boxes) for two in boxes[:place])
 
 
 def test_layers_are_drawn_on_the_axes_given(model):
@@ -279,6 +317,8 @@ def test_layers_are_drawn_on_the_axes_given(model):
         tl.plot_layers(model, model, ax=[axes])
     with pytest.raises(ValueError, match="Received no model"):
         tl.plot_layers()
+    with pytest.raises(ValueError, match="Received 1 titles for 2 models"):
+        tl.plot_layers(model, model, titles=["one"])
 
 
 # ---- the workflow

@@ -12,6 +12,9 @@ COLOURS = (BLUE, ORANGE, GREEN, RED, PINK, SKY, YELLOW)
 SHAPES = ("o", "s", "^", "D", "v", "P", "X", "*", "<", ">")
 DASHES = ("-", "--", "-.", ":")
 
+# One colour for one idea, in all pictures.
+FROZEN, TRAINABLE, HELD_STILL = BLUE, ORANGE, SKY
+
 
 def words(*texts: str) -> dict:
     """Arguments for Matplotlib's texts that come from outside, such as class names.
