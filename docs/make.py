@@ -48,6 +48,7 @@ def draw_one_run() -> None:
     tl.plot_confusion(result, flowers.class_names, ax=left)
     tl.plot_calibration(result, ax=right)
     keep(scores, "scores")
+    keep(tl.plot_images(flowers, part="test", evaluation=result), "predictions")
     keep(tl.plot_mistakes(result, flowers, count=5), "mistakes")
     heat, grid = plt.subplots(1, 5, figsize=(9.5, 2.2), layout="constrained")
     for axes, name in zip(grid, flowers.class_names, strict=True):

@@ -147,7 +147,7 @@ def _mistakes(model, data, evaluation: Evaluation) -> list[str]:
     images = np.stack([image for image, _ in pick_images(data.test, numbers)])
     said, true = evaluation.predictions[numbers], evaluation.labels[numbers]
     try:
-        maps = list(zip(heat_maps(model, images, said), heat_maps(model, images, true), strict=True))
+        maps = list(zip(heat_maps(model, images, true), heat_maps(model, images, said), strict=True))
     except (RuntimeError, ValueError) as error:
         return [f"<p>There are no heat maps: {_text(error)}</p>"]
     shown, names = [], data.class_names
@@ -156,16 +156,17 @@ def _mistakes(model, data, evaluation: Evaluation) -> list[str]:
         figure, grid = plt.subplots(1, 3, figsize=(4.2, 1.45), layout="constrained")
         grid[0].imshow(images[place].astype(np.uint8))
         grid[0].set_axis_off()
-        for axes, heat, class_number in zip(grid[1:], pair, (said[place], true[place]), strict=True):
+        for axes, heat, class_number in zip(grid[1:], pair, (true[place], said[place]), strict=True):
             plot_heat(HeatMap(heat, images[place], names[class_number], chances[class_number]), ax=axes).set_title("")
         words = (
-            f"said <b>{_text(names[said[place]])}</b> ({chances[said[place]]:.2f}), "
-            f"is <b>{_text(names[true[place]])}</b> ({chances[true[place]]:.2f})"
+            f"is <b>{_text(names[true[place]])}</b> ({chances[true[place]]:.2f})<br>"
+            f"said <b>{_text(names[said[place]])}</b> ({chances[said[place]]:.2f})"
         )
         shown.append(_picture(figure, f"test picture {numbers[place]}, with two heat maps", words))
     return [
-        "<p>The picture, then what in it speaks for the class that the model named, then what speaks for the true "
-        "class (Grad-CAM: what is bright speaks for it). The surest mistake comes first.</p>",
+        "<p>The picture, then what in it speaks for the true class, then what speaks for the class that the model "
+        "named (Grad-CAM: what is bright speaks for it). In brackets stands the probability that the model gave. The "
+        "surest mistake comes first.</p>",
         f'<div class="pictures">{"".join(shown)}</div>',
     ]
 

@@ -33,8 +33,8 @@ def test_fewer_pictures_than_asked_are_drawn_once_each(ordered_data):
 def test_titles_tell_what_the_model_said_and_mark_mistakes(ordered_data, evaluation):
     figure = tl.plot_images(ordered_data, part="test", evaluation=evaluation, count=9)
     titles = [axes.title for axes in figure.axes if axes.images]
-    assert titles[0].get_text() == "green 0.80\nnot blue"
-    assert titles[1].get_text().strip() == "green 0.80"
+    assert titles[0].get_text() == "is blue\nsaid green 0.80"
+    assert titles[1].get_text() == "is green\nsaid green 0.80"
     assert titles[0].get_color() != titles[1].get_color()
     assert len({title.get_color() for title in titles[1:]}) == 1
 
@@ -76,7 +76,7 @@ def test_mistakes_are_drawn_surest_first_with_what_was_said_and_what_is_true(ord
     probabilities[5] = [0.95, 0.03, 0.02]  # a red one taken for blue, more surely than the first mistake
     figure = tl.plot_mistakes(evaluation._replace(probabilities=probabilities), ordered_data)
     drawn = [axes for axes in figure.axes if axes.images]
-    assert [axes.get_title() for axes in drawn] == ["blue 0.95\nnot red", "green 0.80\nnot blue"]
+    assert [axes.get_title() for axes in drawn] == ["is red\nsaid blue 0.95", "is blue\nsaid green 0.80"]
     assert np.array_equal(drawn[0].images[0].get_array(), images[5])
     assert np.array_equal(drawn[1].images[0].get_array(), images[0])
 

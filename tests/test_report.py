@@ -96,8 +96,8 @@ def test_mistakes_are_shown_with_both_classes(finished):
     probabilities[:, 2] = 0.5  # every picture is "plain"
     result = run.evaluation._replace(probabilities=probabilities)
     text = Reader(make_report(run._replace(evaluation=result), model, data)).text
-    assert text.count("said plain (0.50), is 日本語 (0.25)") == 3
-    assert text.count(f"said plain (0.50), is {EVIL} (0.25)") == 3
+    assert text.count("is 日本語 (0.25)said plain (0.50)") == 3
+    assert text.count(f"is {EVIL} (0.25)said plain (0.50)") == 3
 
 
 def test_without_mistakes_or_history_the_page_says_so_and_holds(finished):

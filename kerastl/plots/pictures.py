@@ -24,8 +24,8 @@ def plot_images(
 ) -> "Figure":
     """Pictures from one part of the data, spread over the whole of it, each with its class.
 
-    With `evaluation` (from `evaluate` on the same part) the title tells what the model said: the class and its
-    probability; where it is wrong, the true class stands behind "not".
+    With `evaluation` (from `evaluate` on the same part) a second line tells what the model said: the class and its
+    probability. Where it is wrong, both lines are red.
 
     Args:
         data: `ImageData`.
@@ -55,8 +55,8 @@ def plot_images(
 def plot_mistakes(evaluation: Evaluation, data: ImageData, *, part: str = "test", count: int = 10) -> "Figure":
     """The pictures that the model took for another class, those of which it was most sure first.
 
-    How to read it: the class that the model named, with its probability, and below it the true one. Look for what they
-    share: a wrong label, a second thing in the picture, a background that belongs to the other class.
+    How to read it: what the picture is, and below it what the model said, with its probability. Look for what the
+    mistakes share: a wrong label, a second thing in the picture, a background that belongs to the other class.
 
     Args:
         evaluation: from `evaluate` on the same part.
@@ -187,6 +187,5 @@ def _show(axes, image, label: int, class_names, evaluation: Evaluation | None, n
             )
         said = evaluation.predictions[number]
         wrong = said != label
-        title = f"{class_names[said]} {evaluation.probabilities[number, said]:.2f}"
-        title = f"{title}\nnot {class_names[label]}" if wrong else f"\n{title}"
+        title = f"is {title}\nsaid {class_names[said]} {evaluation.probabilities[number, said]:.2f}"
     axes.set_title(title, fontsize=9, **({"color": RED} if wrong else {}), **words(title))
