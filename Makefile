@@ -39,7 +39,7 @@ lessons: $(READY)  ## make all lessons from notebooks/src again, and execute the
 try-lessons: $(READY)  ## execute all lessons with their exercises solved, and write nothing
 	$(BIN)/python notebooks/build.py --try drawn
 
-recap: $(READY)  ## one printable page for each lesson, in notebooks/recap
+recap: $(READY)  ## printable pages of each lesson, in notebooks/recap: for students, and with answers
 	$(BIN)/python notebooks/recap.py
 
 questions: $(READY)  ## multiple-choice questions in notebooks/quiz: for Moodle, and to print, with keys

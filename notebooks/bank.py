@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import mistune
 import yaml
+from mistune.core import BlockState
 
 FOLDER = Path(__file__).parent / "questions"
 WRONG = 3  # choices beside the right one
@@ -48,14 +49,26 @@ def read_answers(lesson: str) -> dict[str, str]:
     return answers
 
 
+def answers_to(asked: list[str], lesson: str) -> dict[str, str]:
+    """The answers to what a lesson asks at its end. Raises ValueError when one is missing, or stale."""
+    answers = read_answers(lesson)
+    missing, stale = [ask for ask in asked if ask not in answers], sorted(set(answers) - set(asked))
+    if missing or stale:
+        raise ValueError(
+            f"The recap of {lesson} has questions without an answer: {missing}. It does not ask: {stale}. "
+            f"Write under `recap:` in {file_of(lesson)} each question, word for word, with its answer."
+        )
+    return {ask: answers[ask] for ask in asked}
+
+
 def file_of(lesson: str) -> str:
     """The place of a lesson's file in the project."""
     return f"notebooks/questions/{lesson}.yaml"
 
 
 def inline(text: str) -> str:
-    """A line of Markdown as HTML, without a paragraph around it."""
-    return _markdown(text).strip().removeprefix("<p>").removesuffix("</p>")
+    """A line of Markdown as HTML: emphasis and code. "2. Leaks" does not begin a list, as it would on a page."""
+    return _markdown.renderer.render_tokens(_markdown.inline(text, {}), BlockState())
 
 
 def _read(lesson: str) -> dict:

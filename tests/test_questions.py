@@ -211,6 +211,14 @@ def test_the_reader_of_these_tests_refuses_what_moodle_would_misread(broken):
         read_gift(f"$CATEGORY: c\n\n{broken}")
 
 
+def test_a_text_that_begins_like_a_list_or_a_heading_stays_a_line():
+    assert [bank.inline(text) for text in ("2. Leaks", "# no `<b>`", "- *a*")] == [
+        "2. Leaks",
+        "# no <code>&lt;b&gt;</code>",
+        "- <em>a</em>",
+    ]
+
+
 # ---- paper
 
 

@@ -8,7 +8,7 @@ from kerastl.__main__ import make_parser
 from programs import ROOT, import_from
 
 NOTEBOOKS = ROOT / "notebooks"
-(sources,) = import_from("notebooks", "sources")
+bank, recap, sources, teaching = import_from("notebooks", "bank", "recap", "sources", "teaching")
 LESSONS = sources.read_lessons()
 PAGE = (NOTEBOOKS / "TEACHING.md").read_text(encoding="utf-8")
 ALL = "all sections"
@@ -19,21 +19,7 @@ def headings(lesson) -> list[str]:
     return re.findall(r"^## (.+)$", text, re.MULTILINE)
 
 
-def table(heading: str) -> list[list[str]]:
-    """The rows of the first table below a heading of the page, without its head."""
-    below = re.split(rf"^##+ {re.escape(heading)}$", PAGE, flags=re.MULTILINE)[1]
-    rows = re.search(r"(?:^\|.*\n)+", below, re.MULTILINE).group().splitlines()[2:]
-    return [[cell.strip() for cell in row.strip("|").split("|")] for row in rows]
-
-
-def minutes(cell: str) -> dict[str, int]:
-    """Of "Lesson 5: The idea **3** · 1. Freeze **4**": what each part takes."""
-    parts = re.sub(r"^Lesson \d+: ", "", cell).split(" · ")
-    pairs = [re.fullmatch(r"(.+) \*\*(\d+)\*\*", part).groups() for part in parts]
-    return {name: int(number) for name, number in pairs}
-
-
-SECTIONS = {int(row[0]): minutes(row[2]) for row in table("Minutes for each section")}
+SECTIONS = teaching.read_minutes()
 
 
 def test_every_lesson_stands_in_the_table_of_minutes():
@@ -43,7 +29,7 @@ def test_every_lesson_stands_in_the_table_of_minutes():
 @pytest.mark.parametrize("number", range(len(LESSONS)))
 def test_sections_and_their_minutes_are_those_of_the_lesson(number):
     lesson = LESSONS[number]
-    _, needs, _, total = table("Minutes for each section")[number]
+    _, needs, _, total = teaching.read_table("Minutes for each section")[number]
     assert list(SECTIONS[number]) == headings(lesson)
     assert sum(SECTIONS[number].values()) == int(total) == lesson.facts["minutes"]
     at_least = lesson.facts["needs"].split("at least")[-1]
@@ -53,8 +39,8 @@ def test_sections_and_their_minutes_are_those_of_the_lesson(number):
 @pytest.mark.parametrize(("plan", "begins", "ends"), [("2 hours", "0:00", "2:00"), ("1 day", "9:00", "17:00")])
 def test_a_plan_goes_by_the_clock_and_gives_each_section_its_time(plan, begins, ends):
     clock = as_minutes(begins)
-    for start, what, total in table(plan):
-        given = minutes(what)
+    for start, what, total in teaching.read_table(plan):
+        given = teaching.minutes_of(what)
         assert as_minutes(start) == clock, start
         assert sum(given.values()) == int(total), what
         if lesson := re.match(r"Lesson (\d+): ", what):
@@ -71,7 +57,7 @@ def as_minutes(clock: str) -> int:
 
 
 def test_the_twelve_weeks_have_ninety_minutes_each_and_one_lesson_each():
-    weeks = table("12 weeks")
+    weeks = teaching.read_table("12 weeks")
     assert [int(week[0]) for week in weeks] == list(range(1, 13))
     assert [week[1] for week in weeks] == [*map(str, range(len(LESSONS))), "projects"]
     for week in weeks:
@@ -85,7 +71,7 @@ def test_the_twelve_weeks_have_ninety_minutes_each_and_one_lesson_each():
     ("heading", "column"), [("What to say while training runs", 1), ("What students usually believe", 3)]
 )
 def test_what_the_page_points_to_is_a_section_and_no_lesson_is_left_out(heading, column):
-    rows = table(heading)
+    rows = teaching.read_table(heading)
     for row in rows:
         assert row[column] in SECTIONS[int(row[0])], row
         assert len(row[2]) > 20, row
@@ -118,3 +104,47 @@ def test_commands_and_links_of_the_page_exist():
     assert set(re.findall(r"\]\(#(.+?)\)", PAGE)) <= anchors
     python = re.search(r"\((\d), (\d+)\) <= sys.version_info < \((\d), (\d+)\)", (ROOT / "Makefile").read_text())
     assert f"{python[1]}.{python[2]} to {python[3]}.{int(python[4]) - 1}" in PAGE
+
+
+# ---- the teacher's recap sheets
+
+
+@pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: lesson.name)
+def test_every_question_of_the_recap_has_its_answer_and_no_answer_is_stale(lesson):
+    """The message of the error says what to write where."""
+    asked = recap.recall_questions(lesson)
+    assert len(asked) == 3
+    assert list(bank.answers_to(asked, lesson.name)) == asked
+
+
+def test_a_new_question_without_an_answer_is_named_with_the_place_to_write_it():
+    asked = recap.recall_questions(LESSONS[0])
+    with pytest.raises(
+        ValueError, match=r"without an answer: \['Why\?'\].*Write under `recap:` in .*00_start_here\.yaml"
+    ):
+        bank.answers_to([*asked, "Why?"], LESSONS[0].name)
+    with pytest.raises(ValueError, match=r"It does not ask: \['What is a head\?'\]"):
+        bank.answers_to([ask for ask in asked if ask != "What is a head?"], LESSONS[0].name)
+
+
+@pytest.mark.parametrize("number", range(len(LESSONS)))
+def test_the_teachers_sheet_has_all_answers_and_the_students_sheet_none(number):
+    lesson = LESSONS[number]
+    students, teachers = recap.recap(lesson, number), recap.recap_for_teachers(lesson, number)
+    answers = list(bank.answers_to(recap.recall_questions(lesson), lesson.name).values())
+    answers += [row.answer for row in teaching.read_beliefs() if row.lesson == str(number)]
+    assert len(answers) >= 4
+    for answer in answers:
+        assert bank.inline(answer) in teachers
+        assert bank.inline(answer) not in students
+    assert 'class="notes"' in students
+    assert "class=lines" not in teachers
+
+
+def test_every_belief_has_an_answer_that_no_run_can_contradict():
+    for row in teaching.read_beliefs():
+        assert len(row.answer.split()) >= 8, row
+        assert re.search(r"[.?]\)?$", row.answer), row
+        assert not re.search(r"\d[.,]\d|\d ?%", row.answer.replace("2202.10054", "")), row
+        for sentence in re.split(r"(?<=[.?!:])\s", row.answer):
+            assert len(sentence.split()) <= 32, sentence
