@@ -3,7 +3,7 @@
 Each file in src/ (jupytext, py:percent) gives two notebooks: one for students, with the exercises open, and one in
 solutions/, with the exercises solved. Both are executed from top to bottom, cleaned of all that changes by itself, and
 written only when everything held: no error, nothing on stderr, no untouched exercise that reports "correct", no
-solution that does not.
+solution that does not, no wrong answer (see exercises.py) that is not refused.
 """
 
 import argparse
@@ -17,6 +17,7 @@ import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError
 
+from exercises import add_attacks, read_exercises, take_attacks
 from sources import HERE, Lesson, compose, link, read_lessons
 
 SECONDS = 150  # the most that a lesson may take on two cores
@@ -74,20 +75,24 @@ def complaints(notebook: nbformat.NotebookNode, solved: bool) -> list[str]:
 
 
 def run(lesson: Lesson, lessons: list[Lesson], solved: bool, world: str = "drawn"):
-    """Execute one form of a lesson: (the notebook, cleaned, or None; what is wrong with it)."""
+    """Execute one form of a lesson: (the notebook, cleaned, or None; what is wrong with it; seconds)."""
+    notebook, began = compose(lesson, lessons, solved), time.monotonic()
+    if solved:
+        add_attacks(notebook, read_exercises(lesson.cells))
     try:
-        notebook = clean(execute(compose(lesson, lessons, solved), world))
+        execute(notebook, world)
     except (CellExecutionError, CellTimeoutError) as error:
         lines = re.sub(r"\x1b\[[0-9;]*m", "", str(error)).strip().splitlines()
-        return None, lines[-12:]
-    return notebook, complaints(notebook, solved)
+        return None, lines[-12:], time.monotonic() - began
+    accepted, beside = take_attacks(notebook)
+    return clean(notebook), complaints(notebook, solved) + accepted, time.monotonic() - began - beside
 
 
 def build(lesson: Lesson, lessons: list[Lesson]) -> list[str]:
     """Both notebooks of a lesson; returns what is wrong with them. Nothing is written unless all is well."""
     finished = {}
     for file, solved in _places(lesson):
-        notebook, wrong = run(lesson, lessons, solved)
+        notebook, wrong, _ = run(lesson, lessons, solved)
         if wrong:
             return wrong
         finished[file] = notebook
@@ -103,6 +108,8 @@ def renew_texts(lesson: Lesson, lessons: list[Lesson]) -> list[str]:
         executed, code = ([cell for cell in made.cells if cell.cell_type == "code"] for made in (old, new))
         if [cell.source for cell in executed] != [cell.source for cell in code]:
             return ["a code cell has changed: make the lesson without --texts"]
+        if old.metadata.kerastl.get("refuses") != new.metadata.kerastl.get("refuses"):
+            return ["a wrong answer has changed: make the lesson without --texts"]
         for before, now in zip(executed, code, strict=True):
             now.outputs = before.outputs
         finished[file] = new
@@ -124,9 +131,7 @@ def _write(finished: dict[Path, nbformat.NotebookNode]) -> None:
 
 def try_out(lesson: Lesson, lessons: list[Lesson], world: str) -> list[str]:
     """Execute a lesson with its exercises solved and write nothing; returns what is wrong with it."""
-    began = time.monotonic()
-    _, wrong = run(lesson, lessons, True, world)
-    seconds = time.monotonic() - began
+    _, wrong, seconds = run(lesson, lessons, True, world)
     print(f"{lesson.name}: {seconds:.0f} s", flush=True)
     if world == "drawn" and seconds > SECONDS:
         wrong.append(f"took {seconds:.0f} s; at most {SECONDS} are allowed")

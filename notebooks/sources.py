@@ -12,11 +12,11 @@ import jupytext
 import nbformat
 import yaml
 
+from exercises import CHECK, WRONG, is_exercise, read_exercise
 from kerastl.plots.workflow import STEPS
 from slide_places import mark_slides
 
 HERE = Path(__file__).parent
-SOLUTION = "# solution"  # in a cell tagged "exercise": what comes after this line is for solutions/ only
 SETUP = """# The same in every lesson. Change WORLD to "photos" for real photos and ImageNet weights.
 WORLD = "drawn"
 
@@ -50,6 +50,7 @@ class Lesson(NamedTuple):
     facts: dict  # the head of the file: title, minutes, needs, goals, step
     cells: list
     digest: str  # of the source
+    refuses: str  # the digest of its wrong answers; empty where there are none
 
 
 def read_lessons() -> list[Lesson]:
@@ -63,7 +64,9 @@ def read_lesson(file: Path) -> Lesson:
     head, *cells = notebook.cells
     if head.cell_type != "raw":
         raise ValueError(f"{file.name} begins without its head: title, minutes, needs, goals and step between two ---.")
-    return Lesson(file.stem, yaml.safe_load(head.source.strip("-\n ")), cells, digest(text))
+    wrong = "\n".join(line for line in text.splitlines() if line.startswith(WRONG))
+    facts = yaml.safe_load(head.source.strip("-\n "))
+    return Lesson(file.stem, facts, cells, digest(text), digest(wrong) if wrong else "")
 
 
 def digest(source: str) -> str:
@@ -83,13 +86,11 @@ def compose(lesson: Lesson, lessons: list[Lesson], solved: bool) -> nbformat.Not
     for cell in lesson.cells:
         tags = cell.metadata.get("tags", [])
         source = cell.source
-        if "exercise" in tags:
-            before, found, after = source.partition(f"{SOLUTION}\n")
-            if not found:
-                raise ValueError(f"{lesson.name}: an exercise has no line {SOLUTION!r}:\n{source}")
-            source = f"{before}{after}".strip() if solved else before.strip()
+        if is_exercise(cell):
+            exercise = read_exercise(source)
+            source = exercise.solved if solved else exercise.asked
         metadata = {"tags": tags} if tags else {}
-        if re.search(r"^check\(", source, re.MULTILINE):  # folded: it tells the answer
+        if CHECK.search(source):  # folded: it tells the answer
             source = f"# Run this cell to see whether your answer is right.\n{source}"
             metadata |= {"jupyter": {"source_hidden": True}, "cellView": "form"}
         new = nbformat.v4.new_code_cell if cell.cell_type == "code" else nbformat.v4.new_markdown_cell
@@ -101,6 +102,8 @@ def compose(lesson: Lesson, lessons: list[Lesson], solved: bool) -> nbformat.Not
     kernel = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}}
     notebook = nbformat.v4.new_notebook(cells=cells, metadata=kernel | {"language_info": {"name": "python"}})
     notebook.metadata["kerastl"] = {"source": lesson.digest}
+    if solved and lesson.refuses:
+        notebook.metadata["kerastl"]["refuses"] = lesson.refuses
     return notebook
 
 

@@ -21,7 +21,9 @@ from kerastl.course import begin, check
 from programs import ROOT, import_from
 
 NOTEBOOKS = ROOT / "notebooks"
-build, pictures, recap, sources = import_from("notebooks", "build", "pictures", "recap", "sources")
+build, exercises, pictures, recap, sources = import_from(
+    "notebooks", "build", "exercises", "pictures", "recap", "sources"
+)
 LESSONS = sources.read_lessons()
 
 
@@ -127,11 +129,23 @@ def test_nothing_later_depends_on_an_answer(lesson):
     """The names that a solution makes are not used outside of its own check."""
     cells = [cell for cell in lesson.cells if cell.cell_type == "code"]
     for place, cell in enumerate(cells):
-        if "exercise" not in cell.metadata.get("tags", []):
+        if not exercises.is_exercise(cell):
             continue
-        name = cell.source.split(" = ...")[0].splitlines()[-1].strip()
-        later = "\n".join(other.source for other in cells[place + 2 :])
-        assert not re.search(rf"\b{name}\b", later), name
+        name = exercises.read_exercise(cell.source).answer
+        later = ast.parse("\n".join(other.source for other in cells[place + 2 :]))
+        assert name not in {node.id for node in ast.walk(later) if isinstance(node, ast.Name)}
+
+
+def test_each_exercise_has_a_check_and_at_least_three_wrong_answers_one_of_them_a_number_typed_in(lesson):
+    """`make lessons` puts them to the check, which has to refuse them."""
+    found = exercises.read_exercises(lesson.cells)
+    assert len(found) == sum(map(exercises.is_exercise, lesson.cells)) == sum(map(exercises.is_check, lesson.cells))
+    for exercise in found:
+        for wrong in exercise.wrong:
+            ast.parse(wrong, mode="eval")
+        typed = [wrong for wrong in exercise.wrong if exercises.is_typed_in(wrong)]
+        assert len(set(exercise.wrong)) >= 3, f"{exercise.title}: add lines '{exercises.WRONG}EXPRESSION'"
+        assert typed, f"{exercise.title}: add a line such as '{exercises.WRONG}0.5'"
 
 
 def test_every_link_to_a_file_of_the_project_leads_somewhere():
@@ -273,7 +287,11 @@ print("same", 1 + 1)
 # %% tags=["exercise"]
 answer = ...
 # solution
+two = 2
 answer = {answer}
+# wrong: answer + 1
+# wrong: [two]
+# wrong: 0.5
 
 # %%
 check("Exercise 1", answer, lambda value: value == 2, "Add.")
@@ -316,6 +334,7 @@ def test_a_rebuild_gives_the_same_bytes(tiny):
     assert set(first) == {"00_tiny.ipynb", "solutions/00_tiny.ipynb"}
     assert "not attempted yet" in first["00_tiny.ipynb"]
     assert "Exercise 1: correct" in first["solutions/00_tiny.ipynb"]
+    assert not any(word in text for text in first.values() for word in ("wrong:", "0.5", "_right"))
     assert tiny(SOURCE.format(answer="2"))[1] == first
 
 
@@ -332,10 +351,17 @@ def test_texts_made_again_are_the_same_bytes(tiny, tmp_path):
     ("source", "complaint"),
     [
         (SOURCE.format(answer="3"), "reports 'not yet. Add.' instead of 'correct'"),
-        (SOURCE.format(answer="2").replace("= ...", "= 2"), "reports 'correct' instead of 'not attempted yet'"),
+        (
+            SOURCE.format(answer="2").replace("= ...", "= ...\nanswer = 2"),
+            "reports 'correct' instead of 'not attempted yet'",
+        ),
         (SOURCE.format(answer="2").replace("print(", "import sys; print('no', file=sys.stderr); print("), "stderr"),
         (SOURCE.format(answer="2").replace("print(", "print('line\\n' * 50); print("), "at most 40 can be read"),
         (SOURCE.format(answer="2").replace('print("same", 1 + 1)', "1 + 1"), "ends in a value"),
+        (SOURCE.format(answer="2").replace("value == 2", "value"), "does not refuse answer + 1: Exercise 1: correct"),
+        (SOURCE.format(answer="2").replace("wrong: 0.5", "wrong: 2 + 0"), "does not refuse 2 + 0"),
+        (SOURCE.format(answer="2").replace("wrong: 0.5", "wrong: ..."), "does not refuse ...: Exercise 1: not attempt"),
+        (SOURCE.format(answer="2").replace("wrong: 0.5", "wrong: missing"), "name 'missing' is not defined"),
     ],
 )
 def test_what_does_not_hold_is_refused_and_nothing_is_written(tiny, source, complaint):
@@ -360,10 +386,31 @@ def test_a_changed_text_keeps_the_outputs_and_a_changed_code_cell_does_not(read_
         assert made.cells[3].outputs[0].text == "as it was printed"
         assert made.metadata["kerastl"]["source"] == lessons[0].digest
 
+    def renew(source: str) -> str:
+        lessons = read_tiny(source)
+        return build.renew_texts(lessons[0], lessons)[0]
+
     before = (tmp_path / "00_tiny.ipynb").read_text()
-    lessons = read_tiny(source.replace("1 + 1", "1 + 2"))
-    assert "without --texts" in build.renew_texts(lessons[0], lessons)[0]
+    assert "a code cell has changed" in renew(source.replace("1 + 1", "1 + 2"))
+    assert "a wrong answer has changed" in renew(source.replace("wrong: 0.5", "wrong: 0.6"))
     assert (tmp_path / "00_tiny.ipynb").read_text() == before
+
+
+def test_what_counts_as_typed_in():
+    for expression in ("0.5", "-3", "[0.1, 0.2]", "{'a': 1}"):
+        assert exercises.is_typed_in(expression), expression
+    for expression in ("[0.1] * 5", "len(x)", "True", "'text'", "[]", "[1, 'text']", "lambda x: 0.5"):
+        assert not exercises.is_typed_in(expression), expression
+
+
+@pytest.mark.parametrize(
+    ("line", "missing"), [("# solution\n", "no line '# solution'"), ("answer = ...", "name = ...")]
+)
+def test_an_exercise_without_its_parts_is_an_error(line, missing):
+    cell = "answer = ...\n# solution\nanswer = 2\n"
+    assert exercises.read_exercise(cell).answer == "answer"
+    with pytest.raises(ValueError, match=missing):
+        exercises.read_exercise(cell.replace(line, ""))
 
 
 def test_a_check_tells_untouched_right_and_wrong_apart(capsys):
