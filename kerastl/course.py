@@ -1,11 +1,14 @@
-"""What the lessons share: the two worlds, a quiet beginning, and the check of an exercise."""
+"""What the lessons share: the two worlds, a quiet beginning, the check of an exercise, and the exam at the end."""
 
+import importlib
 import os
 import warnings
 from collections.abc import Callable
 from typing import NamedTuple
 
 from kerastl.quiet import quiet_stderr
+
+_EXAM = {"make_task": "task", "seal": "seal", "examine": "examine"}  # name: its file in exam/
 
 
 class World(NamedTuple):
@@ -87,3 +90,10 @@ def check(title: str, answer, is_right: Callable[[object], bool], hint: str) -> 
     except Exception:
         right = False
     print(f"{title}: correct" if right else f"{title}: not yet. {hint}")
+
+
+def __getattr__(name: str):
+    """The names of the exam. They are loaded when first used: Keras comes with them, and `begin` comes before it."""
+    if name not in _EXAM:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"kerastl.exam.{_EXAM[name]}"), name)

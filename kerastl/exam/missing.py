@@ -1,0 +1,11 @@
+"""How a check says what is missing."""
+
+
+class MissingError(Exception):
+    """What is missing in the work of a student, and what to do: one sentence."""
+
+
+def in_short(error: Exception) -> str:
+    """An error of a library as a part of a sentence: its kind, and the beginning of what it says."""
+    said = (str(error).strip() or "nothing more is said").splitlines()[0].rstrip(".")
+    return f"{type(error).__name__}: {said[:150]}"
