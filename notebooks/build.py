@@ -1,9 +1,10 @@
-"""Make the lessons from their sources: `make lessons`, or `python notebooks/build.py 00 06` for some of them.
+"""Make the lessons from their sources: `make lessons`, or `python notebooks/build.py 00 06 capstone` for some of them.
 
 Each file in src/ (jupytext, py:percent) gives two notebooks: one for students, with the exercises open, and one in
 solutions/, with the exercises solved. Both are executed from top to bottom, cleaned of all that changes by itself, and
 written only when everything held: no error, nothing on stderr, no untouched exercise that reports "correct", no
-solution that does not, no wrong answer (see exercises.py) that is not refused.
+solution that does not, no wrong answer (see exercises.py) that is not refused. The capstone is examined instead: its
+solution has to pass every check, its blank page not.
 """
 
 import argparse
@@ -12,24 +13,25 @@ import re
 import sys
 import time
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError
 
 from exercises import add_attacks, read_exercises, take_attacks
-from sources import HERE, Lesson, compose, link, read_lessons
+from sources import HERE, Lesson, compose, link, read_capstone, read_lessons
 
 SECONDS = 150  # the most that a lesson may take on two cores
 TOGETHER = 20 * 60  # and all of them
 LINES = 40  # the most that a cell may print
 
 
-def execute(notebook: nbformat.NotebookNode, world: str = "drawn") -> nbformat.NotebookNode:
-    """Run all cells in a fresh kernel, in the folder of the lessons. Raises where a cell does."""
+def execute(notebook: nbformat.NotebookNode, world: str = "drawn", folder: Path | None = None) -> nbformat.NotebookNode:
+    """Run all cells in a fresh kernel, by default in the folder of the lessons. Raises where a cell does."""
     notebook.cells[1].source = notebook.cells[1].source.replace('WORLD = "drawn"', f'WORLD = "{world}"')
     limit = SECONDS if world == "drawn" else None  # for a cell; photos are more and larger
-    place = {"metadata": {"path": HERE}}
+    place = {"metadata": {"path": folder or HERE}}
     # Printed lines arrive in parts, as chance has it: join them.
     client = NotebookClient(notebook, timeout=limit, kernel_name="python3", resources=place, coalesce_streams=True)
     return client.execute()
@@ -69,6 +71,8 @@ def complaints(notebook: nbformat.NotebookNode, solved: bool) -> list[str]:
             if text.count("\n") > LINES:
                 found.append(f"cell {number} prints {text.count(chr(10))} lines; at most {LINES} can be read")
             states += re.findall(r"^(.+): (not attempted yet|correct|not yet\. .*)$", text, re.MULTILINE)
+            for passed, checks in re.findall(r"^(\d+) of (\d+) checks passed\.$", text, re.MULTILINE):
+                states.append(("the exam", "correct" if passed == checks else "not attempted yet"))
     wanted = "correct" if solved else "not attempted yet"
     found += [f"{title} reports {state!r} instead of {wanted!r}" for title, state in states if state != wanted]
     return found if states else [*found, "there is no exercise"]
@@ -80,7 +84,8 @@ def run(lesson: Lesson, lessons: list[Lesson], solved: bool, world: str = "drawn
     if solved:
         add_attacks(notebook, read_exercises(lesson.cells))
     try:
-        execute(notebook, world)
+        with TemporaryDirectory() as own:  # in the capstone a student writes files beside the notebook
+            execute(notebook, world, None if lesson in lessons else Path(own))
     except (CellExecutionError, CellTimeoutError) as error:
         lines = re.sub(r"\x1b\[[0-9;]*m", "", str(error)).strip().splitlines()
         return None, lines[-12:], time.monotonic() - began
@@ -154,8 +159,8 @@ def main() -> int:
     parser.add_argument("--try", dest="world", choices=("drawn", "photos"), help="execute in this world; write nothing")
     args = parser.parse_args()
     lessons, failed, began = read_lessons(), False, time.monotonic()
-    for lesson in lessons:
-        if args.numbers and lesson.name[:2] not in args.numbers:
+    for lesson in [*lessons, read_capstone()]:
+        if args.numbers and not lesson.name.startswith(tuple(args.numbers)):
             continue
         if args.world:
             wrong = try_out(lesson, lessons, args.world)

@@ -1,6 +1,7 @@
 """A lesson as it is written, and the two notebooks that it gives: for students, and with the exercises solved.
 
 The sources are src/NN_name.py (jupytext, py:percent) with a head of facts; nothing is executed here (see build.py).
+The capstone, src/capstone.py, has no number, and cells that only its solution shows.
 """
 
 import hashlib
@@ -58,6 +59,10 @@ def read_lessons() -> list[Lesson]:
     return [read_lesson(file) for file in sorted((HERE / "src").glob("[0-9][0-9]_*.py"))]
 
 
+def read_capstone() -> Lesson:
+    return read_lesson(HERE / "src" / "capstone.py")
+
+
 def read_lesson(file: Path) -> Lesson:
     text = file.read_text(encoding="utf-8")
     notebook = jupytext.reads(text, fmt="py:percent")
@@ -86,6 +91,8 @@ def compose(lesson: Lesson, lessons: list[Lesson], solved: bool) -> nbformat.Not
     for cell in lesson.cells:
         tags = cell.metadata.get("tags", [])
         source = cell.source
+        if "solution" in tags and not solved:
+            continue
         if is_exercise(cell):
             exercise = read_exercise(source)
             source = exercise.solved if solved else exercise.asked
@@ -108,7 +115,7 @@ def compose(lesson: Lesson, lessons: list[Lesson], solved: bool) -> nbformat.Not
 
 
 def _head(lesson: Lesson, lessons: list[Lesson], solved: bool) -> str:
-    number = [other.name for other in lessons].index(lesson.name)
+    number = _number(lesson, lessons)
     path = f"notebooks/{'solutions/' if solved else ''}{lesson.name}.ipynb"
     colab = repository().replace("https://github.com/", "https://colab.research.google.com/github/")
     links = [f"[Open in Colab]({colab}/blob/main/{path})"]
@@ -119,16 +126,22 @@ def _head(lesson: Lesson, lessons: list[Lesson], solved: bool) -> str:
     steps = " → ".join(f"**{step}**" if step == lesson.facts["step"] else step for step in STEPS)
     solution = "\n\n*With the exercises solved.*" if solved else ""
     return (
-        f"# {number}. {lesson.facts['title']}{solution}\n\n{' · '.join(links)}\n\n"
+        f"# {f'{number}. ' * (lesson in lessons)}{lesson.facts['title']}{solution}\n\n{' · '.join(links)}\n\n"
         f"**{lesson.facts['minutes']} minutes.** You need: {lesson.facts['needs']}.\n\n"
-        f"After this lesson you can:\n\n{goals}\n\n{steps}"
+        f"After this {'lesson ' * (lesson in lessons)}you can:\n\n{goals}\n\n{steps}"
     )
+
+
+def _number(lesson: Lesson, lessons: list[Lesson]) -> int:
+    """Its place among the lessons; the capstone comes after the last one."""
+    names = [other.name for other in lessons]
+    return names.index(lesson.name) if lesson.name in names else len(lessons)
 
 
 def _next(lesson: Lesson, lessons: list[Lesson]) -> str:
     """The last line of a lesson."""
-    place = [other.name for other in lessons].index(lesson.name) + 1
-    if place == len(lessons):
+    place = _number(lesson, lessons) + 1
+    if place >= len(lessons):
         return ""
     return f"\n\n**Next:** {link(lessons[place])}"
 

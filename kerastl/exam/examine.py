@@ -92,9 +92,8 @@ def _look(name: str, check: _Check, work: Work) -> Finding:
 
 
 def _waiting(names: list[str]) -> str:
-    if len(names) == 1:
-        return f"It is looked at when {names[0]!r} is right."
-    return f"It is looked at when {', '.join(map(repr, names[:-1]))} and {names[-1]!r} are right."
+    shown = " and ".join(map(repr, names)) if len(names) <= 3 else "all of the others"
+    return f"It is looked at when {shown} {'is' if len(names) == 1 else 'are'} right."
 
 
 def _as_table(findings: Iterable[Finding]) -> str:

@@ -42,8 +42,9 @@ def check_classes(work: Work) -> str:
     """The names of the classes are in the order of the labels."""
     names, known = work.class_names, work.pictures.class_names
     if not isinstance(names, list | tuple) or sorted(map(str, names)) != known:
+        said = ", ".join(map(str, names))[:80] if isinstance(names, list | tuple) else f"a {type(names).__name__}"
         raise MissingError(
-            f"`class_names` is {str(names)[:80]}: hand over the names of the folders, {', '.join(known)}."
+            f"`class_names` is {said or 'empty'}: hand over a list with the names of the folders, {', '.join(known)}."
         )
     for part, found in work.found.items():
         for picture, label in zip(found, work.read[part].labels, strict=True):

@@ -57,13 +57,12 @@ def check_result(work: Work) -> str:
         raise MissingError(f"{file!r} holds a model that is not compiled: save it as it is after `fit`.")
     measured = model.evaluate(work.datasets["test"], verbose=0, return_dict=as_dict)
     same = len(measured) == len(values) and (not as_dict or measured.keys() == given.keys())
-    there = list(measured.values()) if as_dict else measured
-    if not same or not np.allclose(values, there, **NEAR):
+    if not same or not np.allclose(values, [measured[name] for name in given] if as_dict else measured, **NEAR):
         raise MissingError(
-            f"On the test part {file!r} gives {_said(there)}, and `test_result` is {_said(values)}: save the model "
+            f"On the test part {file!r} gives {_said(measured)}, and `test_result` is {_said(given)}: save the model "
             "that you test, and hand over what `evaluate` returned."
         )
-    return f"the file gives {_said(there)} again"
+    return f"the file gives {_said(measured)} again"
 
 
 def check_accuracy(work: Work) -> str:
@@ -84,5 +83,6 @@ def check_accuracy(work: Work) -> str:
     return said
 
 
-def _said(values: list) -> str:
-    return ", ".join(f"{value:.4f}" for value in values)
+def _said(result: dict | list) -> str:
+    named = result.items() if isinstance(result, dict) else zip([""] * len(result), result, strict=True)
+    return ", ".join(f"{name} {value:.4f}".strip() for name, value in named)

@@ -1,5 +1,6 @@
 """The pictures of a folder and of a dataset, told apart by what they show, and never by their names."""
 
+import os
 from pathlib import Path
 from typing import NamedTuple
 
@@ -45,8 +46,8 @@ class Part(NamedTuple):
 
 def read_folder(folder, size: tuple[int, int]) -> Folder:
     """Read a folder with Keras, as a student does."""
-    if not Path(folder).is_dir():
-        raise MissingError(f"There is no folder {str(folder)!r}: hand over the folder of the task.")
+    if not isinstance(folder, str | os.PathLike) or not Path(folder).is_dir():
+        raise MissingError(f"There is no folder {str(folder)[:80]!r}: hand over the folder of the task.")
     try:
         dataset = keras.utils.image_dataset_from_directory(
             folder, image_size=size, shuffle=False, batch_size=BATCH, verbose=False
