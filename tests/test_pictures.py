@@ -4,25 +4,49 @@ import numpy as np
 import pytest
 
 import kerastl as tl
+from kerastl.data import make_dataset
 
 NAMES = ["blue", "green", "red"]
 pytestmark = pytest.mark.usefixtures("matplotlib_stays")
 
 
+def shown(figure) -> list[tuple]:
+    """(class, picture) of each that is drawn."""
+    return [(axes.get_title(), axes.images[0].get_array()) for axes in figure.axes if axes.images]
+
+
 def test_pictures_are_drawn_as_they_are_with_their_classes(ordered_data, arrays):
-    figure = tl.plot_images(ordered_data, part="test", count=9)
-    drawn = [axes for axes in figure.axes if axes.images]
-    assert [axes.get_title().strip() for axes in drawn] == [NAMES[label] for label in arrays["test"][1]]
-    for axes, image in zip(drawn, arrays["test"][0], strict=True):
-        assert np.array_equal(axes.images[0].get_array(), image)
+    for name, picture in shown(tl.plot_images(ordered_data, part="test", count=9)):
+        (place,) = [number for number, image in enumerate(arrays["test"][0]) if np.array_equal(image, picture)]
+        assert name == NAMES[arrays["test"][1][place]]
 
 
-def test_pictures_are_spread_over_the_whole_dataset(ordered_data, arrays):
-    figure = tl.plot_images(ordered_data, part="test", count=3)
-    drawn = [axes.images[0].get_array() for axes in figure.axes if axes.images]
-    assert len(drawn) == 3
-    assert np.array_equal(drawn[0], arrays["test"][0][0])
-    assert np.array_equal(drawn[-1], arrays["test"][0][-1])
+@pytest.mark.parametrize(("count", "each"), [(3, 1), (5, 1), (6, 2), (15, 5), (100, 8)])
+def test_there_are_as_many_pictures_of_each_class(data, count, each):
+    names = [name for name, _ in shown(tl.plot_images(data, count=count))]
+    assert names == NAMES * each  # first one of each, then the second of each
+
+
+def test_a_rare_class_that_comes_last_is_not_missed(arrays):
+    images = np.concatenate([arrays["train"][0]] * 4)
+    labels = np.array([0] * 95 + [1])
+    dataset = make_dataset(images, labels, batch_size=10)
+    figure = tl.plot_images(tl.ImageData(dataset, dataset, dataset, ["common", "rare"]), count=10)
+    assert [name for name, _ in shown(figure)] == ["common", "rare", *["common"] * 4]
+
+
+def test_the_same_pictures_are_drawn_each_time_also_from_a_shuffled_part(data, ordered_data):
+    first, *others = (shown(tl.plot_images(part, count=6)) for part in (data, data, ordered_data))
+    assert not np.array_equal(next(iter(data.train))[0], next(iter(data.train))[0])  # it is shuffled indeed
+    for other in others:
+        assert all(np.array_equal(one[1], two[1]) for one, two in zip(first, other, strict=True))
+
+
+def test_where_some_classes_are_not_shown_the_figure_says_so(ordered_data):
+    figure = tl.plot_images(ordered_data, part="test", count=2)
+    assert [name for name, _ in shown(figure)] == ["blue", "red"]
+    assert figure.get_supxlabel() == "2 of 3 classes"
+    assert tl.plot_images(ordered_data, part="test", count=3).get_supxlabel() == ""
 
 
 def test_fewer_pictures_than_asked_are_drawn_once_each(ordered_data):
@@ -33,10 +57,12 @@ def test_fewer_pictures_than_asked_are_drawn_once_each(ordered_data):
 def test_titles_tell_what_the_model_said_and_mark_mistakes(ordered_data, evaluation):
     figure = tl.plot_images(ordered_data, part="test", evaluation=evaluation, count=9)
     titles = [axes.title for axes in figure.axes if axes.images]
-    assert titles[0].get_text() == "is blue\nsaid green 0.80"
-    assert titles[1].get_text() == "is green\nsaid green 0.80"
-    assert titles[0].get_color() != titles[1].get_color()
-    assert len({title.get_color() for title in titles[1:]}) == 1
+    words = sorted(title.get_text() for title in titles)
+    assert words[:4] == ["is blue\nsaid blue 0.80"] * 2 + ["is blue\nsaid green 0.80", "is green\nsaid green 0.80"]
+    wrong = [title for title in titles if title.get_text() == "is blue\nsaid green 0.80"]
+    right = {title.get_color() for title in titles if title not in wrong}
+    assert len(right) == 1
+    assert {title.get_color() for title in wrong}.isdisjoint(right)
 
 
 def test_a_dataset_in_another_order_than_when_evaluated_is_an_error(ordered_data, evaluation):

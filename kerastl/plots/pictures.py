@@ -1,5 +1,6 @@
 """Pictures themselves: what is in the data, what augmentation makes of it, where the model is wrong and why."""
 
+import hashlib
 from typing import TYPE_CHECKING
 
 import keras
@@ -7,7 +8,6 @@ import numpy as np
 
 from kerastl.calls import find_calls
 from kerastl.data import ImageData, find_part, pick_images
-from kerastl.engine.batches import count_batches
 from kerastl.evaluation import Evaluation, check_names
 from kerastl.explain import HeatMap
 from kerastl.graph import acts_differently_in_training, leaf_layers
@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 def plot_images(
     data: ImageData, *, part: str = "train", evaluation: Evaluation | None = None, count: int = 15
 ) -> "Figure":
-    """Pictures from one part of the data, spread over the whole of it, each with its class.
+    """Pictures from one part of the data, as many of each class, each with its class.
+
+    They are chosen by what is in them, as if by chance, and so they are the same each time, also where the part is
+    shuffled.
 
     With `evaluation` (from `evaluate` on the same part) a second line tells what the model said: the class and its
     probability. Where it is wrong, both lines are red.
@@ -31,7 +34,8 @@ def plot_images(
         data: `ImageData`.
         part: "train", "validation" or "test".
         evaluation: what to write above the pictures instead of their classes.
-        count: how many pictures.
+        count: how many pictures at most; each class gets an equal part. If there are more classes, some of them are
+            shown, one picture each, and a line below tells how many.
 
     Returns:
         The Matplotlib figure.
@@ -44,11 +48,13 @@ def plot_images(
         >>> figure = plot_images(flowers, part="test", evaluation=result)
     """
     dataset = _part(data, part, evaluation)
-    total = count_batches(dataset) * len(next(iter(dataset))[1]) if evaluation is None else len(evaluation.labels)
-    numbers = np.unique(np.linspace(0, total - 1, min(count, total)).round().astype(int))
-    figure, grid = _grid(len(numbers))
-    for axes, number, pair in zip(grid, numbers, pick_images(dataset, numbers), strict=False):
-        _show(axes, *pair, data.class_names, evaluation, number)
+    chosen, classes = _some_of_each(dataset, max(count, 1))
+    columns = next((side for side in (5, 4, 3) if classes % side == 0 or side % classes == 0), 5)
+    figure, grid = _grid(len(chosen), columns)
+    for axes, (number, image, label) in zip(grid, chosen, strict=False):
+        _show(axes, image, label, data.class_names, evaluation, number)
+    if len(chosen) < classes:
+        figure.supxlabel(f"{len(chosen)} of {classes} classes", fontsize=9)
     return figure
 
 
@@ -163,10 +169,32 @@ def _part(data, part: str, evaluation: Evaluation | None):
     return dataset
 
 
-def _grid(count: int):
+def _some_of_each(dataset, count: int) -> tuple[list[tuple[int, np.ndarray, int]], int]:
+    """(number, image, label) of as many images of each class, at most `count` in all; and how many classes there are.
+
+    One pass, since in the next a shuffled dataset has another order. Of each class it takes the images whose digests
+    are lowest: that does not depend on the order. First comes one of each class, then the second of each.
+    """
+    found, start = {}, 0  # {label: [(digest, number, image)]}
+    for images, labels in dataset:
+        for number, (image, label) in enumerate(zip(np.asarray(images), np.asarray(labels), strict=True), start):
+            digest = hashlib.blake2b(image.tobytes(), digest_size=8).digest()
+            found.setdefault(int(label), []).append((digest, number, image))
+        start += len(labels)
+        each = max(count // len(found), 1)
+        found = {label: sorted(own, key=lambda one: one[:2])[:each] for label, own in found.items()}
+    known = sorted(found)
+    shown = [known[place] for place in np.linspace(0, len(known) - 1, min(count, len(known))).round().astype(int)]
+    rows = [(rank, label, one) for label in shown for rank, one in enumerate(found[label])]
+    return [(number, image, label) for _, label, (_, number, image) in sorted(rows, key=lambda row: row[:2])], len(
+        known
+    )
+
+
+def _grid(count: int, columns: int = 5):
     import matplotlib.pyplot as plt
 
-    columns = min(5, count)
+    columns = min(columns, count)
     rows = -(-count // columns)
     figure, grid = plt.subplots(
         rows, columns, figsize=(1.9 * columns, 2.15 * rows), layout="constrained", squeeze=False
