@@ -94,16 +94,38 @@ def test_commands_and_links_of_the_page_exist():
     made = re.findall(r"`make ([a-z-]+)`", PAGE)
     assert made
     assert set(made) <= set(targets)
-    commands = re.findall(r"^\S+ -m kerastl (.+)$", PAGE, re.MULTILINE)
-    assert commands
+    commands = re.findall(r"\S+ -m kerastl ([^`\n]+)", PAGE)
+    assert {"check", "train", "inspect"} <= {command.split()[0] for command in commands}
     for command in commands:
-        make_parser().parse_args(command.split())
+        if command != "train":  # the name alone, in a sentence
+            make_parser().parse_args(command.split())
     anchors = {
         re.sub(r"[^\w -]", "", title).lower().replace(" ", "-") for title in re.findall(r"^##+ (.+)$", PAGE, re.M)
     }
     assert set(re.findall(r"\]\(#(.+?)\)", PAGE)) <= anchors
     python = re.search(r"\((\d), (\d+)\) <= sys.version_info < \((\d), (\d+)\)", (ROOT / "Makefile").read_text())
     assert f"{python[1]}.{python[2]} to {python[3]}.{int(python[4]) - 1}" in PAGE
+
+
+@pytest.mark.parametrize("target", sorted(set(re.findall(r"`make ([a-z-]+)`", PAGE))))
+def test_what_make_does_stands_there_for_windows_too(target):
+    """The recipe of the Makefile, with the folders and the slashes of PowerShell."""
+    rows = dict(teaching.read_table("On Windows"))
+    makefile = (ROOT / "Makefile").read_text()
+    (recipe,) = re.findall(rf"^{target}: .*\n\t(.+)\n\n", makefile, re.MULTILINE)
+    assert rows[f"`make {target}`"] == f"`{on_windows(recipe.replace('$(BIN)', '.venv/bin'))}`"
+
+
+def test_beside_each_command_in_a_folder_of_its_own_stands_that_for_windows():
+    blocks = re.findall(r"^ *```(\w*)\n(.*?)^ *```$", PAGE, re.MULTILINE | re.DOTALL)
+    commands = [number for number, (kind, text) in enumerate(blocks) if not kind and ".venv/bin" in text]
+    assert len(commands) >= 3
+    for number in commands:
+        assert blocks[number + 1] == ("powershell", on_windows(blocks[number][1]))
+
+
+def on_windows(command: str) -> str:
+    return command.replace(".venv/bin/", ".venv/Scripts/").replace("/", "\\")
 
 
 # ---- the teacher's recap sheets
