@@ -43,7 +43,8 @@ def for_slides(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
         if cell.cell_type == "markdown":
             first, *others = _texts(cell.source)
             cell.source = first
-            rest = [nbformat.v4.new_markdown_cell(other, metadata=copy.deepcopy(cell.metadata)) for other in others]
+            kept = {"metadata": cell.metadata, "attachments": cell.get("attachments", {})}
+            rest = [nbformat.v4.new_markdown_cell(other, **copy.deepcopy(kept)) for other in others]
             if rest:
                 cell.metadata.slideshow.slide_type = "-"
             cells += [cell, *rest]

@@ -4,6 +4,7 @@ The sources are src/NN_name.py (jupytext, py:percent) with a head of facts; noth
 The capstone, src/capstone.py, has no number, and cells that only its solution shows.
 """
 
+import base64
 import hashlib
 import re
 from pathlib import Path
@@ -103,6 +104,8 @@ def compose(lesson: Lesson, lessons: list[Lesson], solved: bool) -> nbformat.Not
         new = nbformat.v4.new_code_cell if cell.cell_type == "code" else nbformat.v4.new_markdown_cell
         cells.append(new(source, metadata=metadata))
     cells[-1].source += _next(lesson, lessons)
+    for cell in cells:
+        _attach_pictures(cell)
     for number, cell in enumerate(cells):
         cell["id"] = f"cell-{number:02d}"
     mark_slides(cells)
@@ -112,6 +115,15 @@ def compose(lesson: Lesson, lessons: list[Lesson], solved: bool) -> nbformat.Not
     if solved and lesson.refuses:
         notebook.metadata["kerastl"]["refuses"] = lesson.refuses
     return notebook
+
+
+def _attach_pictures(cell: nbformat.NotebookNode) -> None:
+    """Put the drawings of pictures/ that a text shows into its cell: the notebook may be opened anywhere."""
+    files = re.findall(r"\]\(pictures/([^)]+)\)", cell.source) if cell.cell_type == "markdown" else []
+    for file in files:
+        drawn = base64.b64encode((HERE / "pictures" / file).read_bytes()).decode()
+        cell.setdefault("attachments", {})[file] = {"image/svg+xml": drawn}
+        cell.source = cell.source.replace(f"](pictures/{file})", f"](attachment:{file})")
 
 
 def _head(lesson: Lesson, lessons: list[Lesson], solved: bool) -> str:

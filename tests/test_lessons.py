@@ -151,7 +151,7 @@ def test_each_exercise_has_a_check_and_at_least_three_wrong_answers_one_of_them_
 def test_every_link_to_a_file_of_the_project_leads_somewhere():
     for file in [*NOTEBOOKS.glob("*.md"), *NOTEBOOKS.glob("*.ipynb"), *(NOTEBOOKS / "solutions").glob("*.ipynb")]:
         text = file.read_text(encoding="utf-8")
-        for link in re.findall(r"\]\((?!http|#)([^)\s]+)\)", text):
+        for link in re.findall(r"\]\((?!http|#|attachment:)([^)\s]+)\)", text):
             assert (file.parent / link.split("#")[0]).exists(), f"{file.name}: {link}"
 
 

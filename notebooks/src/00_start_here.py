@@ -27,7 +27,7 @@
 # A network learns from examples. So the first question is always: what do the examples look like?
 #
 # The pictures come in three parts. The network learns from the **training** part. While it learns, we watch how good it
-# is on the **validation** part. Only at the end we use the **test** part, once.
+# is on the **validation** part. We use the **test** part only once, at the end.
 
 # %%
 import kerastl as tl
@@ -40,10 +40,11 @@ print(data.class_names)
 figure = tl.plot_images(data, count=10)
 
 # %% [markdown]
-# **Predict.** There are as many classes as names above. Somebody who guesses blindly is right how often?
+# These are pictures of the training part, some of each class. Their names stand above them.
 #
-# <details><summary>Answer</summary>One in as many as there are classes. Every result below has to be compared with
-# this.</details>
+# **Predict.** Somebody does not look at the pictures, and only guesses. What share of the answers will be right?
+#
+# <details><summary>Answer</summary>1 divided by the number of classes. Compare every result below with this.</details>
 
 # %%
 chance = 1 / len(data.class_names)
@@ -52,13 +53,15 @@ print(f"guessing blindly: {chance:.2f}")
 # %% [markdown]
 # ## 2. Build
 #
-# `world.build` calls `tl.build_model`: it loads the base with its pre-trained weights, **freezes** it (training cannot
-# change it), and puts a new head on top.
+# `world.build` calls `tl.build_model`: it loads the pre-trained base, **freezes** it (training cannot change it), and puts
+# a new head on top.
 #
-# **Predict.** The whole network has hundreds of thousands of parameters (numbers that can be learned). Which part of them
-# can learn now: nearly all, half, or very few?
+# What a network has learned is in its **parameters**: numbers, hundreds of thousands of them. They lie in arrays, a few for
+# each layer. Keras calls such an array a *weight*; we say **weight array**.
 #
-# <details><summary>Answer</summary>Very few: only those of the head. See the orange bar in the picture.</details>
+# **Predict.** How many of all parameters can change now: nearly all, half, or very few?
+#
+# <details><summary>Answer</summary>Very few: only those of the head. They are orange in the picture.</details>
 
 # %%
 model = world.build(data)
@@ -66,8 +69,8 @@ before = tl.list_blocks(model)
 axes = tl.plot_layers(before)
 
 # %% [markdown]
-# Each bar is a block of the network, from the picture on the left to the head on the right. The higher the bar, the more
-# parameters. Blue is frozen, orange can learn.
+# The strip is the network, from the picture on the left to the head on the right. Each piece is a block of layers. The wider
+# it is, the more parameters it has. Blue is frozen, orange can learn.
 #
 # **Checkpoint.** If this cell prints nothing, all is well.
 
@@ -78,16 +81,16 @@ assert 0 < total.trainable < 0.1 * total.parameters, "Only the head should be tr
 # %% [markdown]
 # ## 3. Train in two phases
 #
-# In phase 1 the base is only read. Its answer for a picture never changes, so it has to look at each picture only once.
-# That is why phase 1 takes seconds.
+# In phase 1 the base does not change. So its answer to a picture does not change either, and it has to look at each picture
+# only once. That is why phase 1 takes seconds.
 #
 # Then comes one line that is easy to forget: `unfreeze_top`. It opens the top 30 layers of the base. In phase 2 they learn
-# together with the head, with a lower **learning rate**, that is, in smaller steps.
+# together with the head, with a lower **learning rate**: in smaller steps.
 #
-# **Predict.** Will the accuracy on validation pictures after phase 1 be near guessing, or far above it?
+# **Predict.** After phase 1, is the accuracy on validation pictures near guessing, or far above it?
 #
-# <details><summary>Answer</summary>Far above it, although the base has not learned anything about these classes. It knew
-# useful things before.</details>
+# <details><summary>Answer</summary>Far above it. The base has learned nothing about these classes yet. But what it knew before is
+# useful for them.</details>
 
 # %%
 start = tl.snapshot(model)
@@ -100,33 +103,33 @@ phase2 = tl.fine_tune(model, data, epochs=6, verbose=0)
 print(f"validation accuracy after phase 2: {phase2.history['val_accuracy'][-1]:.3f}")
 
 # %% [markdown]
-# Both phases in one picture. The line in the middle separates them. The full curve counts: it is measured on pictures from
-# which the network does not learn.
+# Both phases are in one picture, with a line between them. Look at the full curves: they are measured on validation pictures,
+# from which the network does not learn.
 
 # %%
 axes = tl.plot_history(phase1, phase2)
 
 # %% [markdown]
-# **Checkpoint.** Did the right weights move, and only those?
+# **Checkpoint.** Did the right weight arrays change, and only those?
 
 # %%
 moved = {change.path for change in tl.changed_layers(start, tl.snapshot(model))}
-assert any("classifier" in path for path in moved), "The head has not moved. Run phase 1 again."
-assert not any("moving_mean" in path for path in moved), "BatchNorm has moved. It should be held still."
+assert any("classifier" in path for path in moved), "The head has not changed. Run phase 1 again."
+assert not any("moving_mean" in path for path in moved), "BatchNorm has changed. It should be held still."
 
 # %% [markdown]
 # ## 4. Test, save, use
 #
-# Now, and only now, we use the test pictures. The network has never seen them, and we have chosen nothing by looking at
-# them. So this number is honest. The interval says how far chance may have moved it.
+# Only now we use the test pictures. The network has never seen them, and we have chosen nothing by looking at them. So this
+# number is honest. The interval says how far chance may have moved it.
 
 # %%
 result = tl.evaluate(model, data.test)
 print(result)
 
 # %% [markdown]
-# `save` writes one file. The names of the classes are inside, and so is the scaling of the pictures. Whoever opens the
-# file later cannot get it wrong.
+# `save` writes one file. The names of the classes are inside, and so is the scaling of the pictures. So nobody who opens the
+# file later can get them wrong.
 
 # %%
 tl.save(model, "my_model.keras", data.class_names)
@@ -138,8 +141,8 @@ for guess in tl.predict("my_model.keras", picture):
 # %% [markdown]
 # **Predict.** `predict` shows three classes with their probabilities. What is the sum over *all* classes?
 #
-# <details><summary>Answer</summary>1. The network has to share its belief among the classes that it knows, even for a
-# picture that shows none of them.</details>
+# <details><summary>Answer</summary>1. The network divides 1 among the classes that it knows. It does so for every picture,
+# also for one that shows none of them.</details>
 
 # %% [markdown]
 # ## Break it on purpose
@@ -154,64 +157,105 @@ except ValueError as error:
     print(error)
 
 # %% [markdown]
-# Plain Keras notices nothing. It trains for as long as you want, and gives no error. What moved?
+# Plain Keras notices nothing. It trains as long as you want, and gives no error. What changed?
 
 # %%
-forgetful.compile("adam", loss="sparse_categorical_crossentropy")
+forgetful.compile("adam", loss="sparse_categorical_crossentropy", metrics=["accuracy"])
 start = tl.snapshot(forgetful)
-forgetful.fit(data.train, epochs=1, verbose=0)
-print("weights that moved:", [change.path for change in tl.changed_layers(start, tl.snapshot(forgetful))])
+forgetful.fit(data.train, epochs=2, verbose=0)
+print(f"validation accuracy: {forgetful.evaluate(data.validation, verbose=0)[1]:.3f}")
+print("weight arrays that changed:", [change.path for change in tl.changed_layers(start, tl.snapshot(forgetful))])
 
 # %% [markdown]
-# Only the two weights of the head. The numbers look good, and the base learned nothing. The **repair** is the forgotten
-# line. The **habit** that finds such mistakes is to look at what moved.
+# Only the two arrays of the head. The accuracy is far above guessing, so nobody suspects anything. But the base learned
+# nothing. The **repair** is the forgotten line. The **habit** that finds such mistakes: look at what changed.
 #
 # ## Exercises
 #
 # Put your answer in place of `...` and run both cells. Nothing later depends on it.
 #
-# **Exercise 1 ★** How many test pictures does the network get wrong? Use `result`.
+# **Exercise 1 ★** Of each class, how many test pictures does the network get wrong? Make a list or an array with one count
+# for each class. `result.mistakes` has the numbers of these pictures, `result.labels` the true class of each picture.
 
 # %% tags=["exercise"]
-wrong = ...
+wrong_of_each = ...
 # solution
-wrong = len(result.mistakes)
+import numpy as np
+
+wrong_of_each = np.bincount(result.labels[result.mistakes], minlength=len(data.class_names))
+# wrong: len(result.mistakes)
+# wrong: [0] * len(data.class_names)
+# wrong: [int((result.labels == kind).sum()) for kind in range(len(data.class_names))]
+# wrong: [int((result.predictions[result.mistakes] == kind).sum()) for kind in range(len(data.class_names))]
+# wrong: [3, 3, 3, 3, 3]
 
 # %%
-check("Exercise 1", wrong, lambda n: n == (result.predictions != result.labels).sum(), "Try `result.mistakes`.")
+counts = result.confusion.sum(axis=1) - result.confusion.diagonal()
+check("Exercise 1", wrong_of_each, lambda n: list(n) == list(counts), "One count for each class, by its true class.")
 
 # %% [markdown]
-# **Exercise 2 ★★** Train another model with phase 1 only, for three epochs, and measure it on the test pictures. Put what
-# `tl.evaluate` returns into `head_only`.
+# **Exercise 2 ★★** Train another model with phase 1 only, for three epochs. Put the trained *model* into `head_only`.
 
 # %% tags=["exercise"]
 head_only = ...
 # solution
-small = world.build(data)
-tl.train_head(small, data, epochs=3, verbose=0)
-head_only = tl.evaluate(small, data.test)
+head_only = world.build(data)
+tl.train_head(head_only, data, epochs=3, verbose=0)
+# wrong: world.build(data)
+# wrong: model
+# wrong: phase1
+# wrong: 0.97
+
 
 # %%
-check("Exercise 2", head_only, lambda r: r.accuracy > 2 * chance, "Build, train the head, evaluate on `data.test`.")
+def only_head_learned(trained):
+    changed = tl.changed_layers(tl.snapshot(world.build(data)), tl.snapshot(trained))
+    only_head = {change.path for change in changed} == {"classifier/kernel", "classifier/bias"}
+    return only_head and tl.evaluate(trained, data.validation).accuracy > 2 * chance
+
+
+check("Exercise 2", head_only, only_head_learned, "Only the head may have changed, and it has to know something.")
 
 # %% [markdown]
-# **Exercise 3 ★★★** Use pictures of your own: a folder with one folder for each class, at least ten pictures in each. Or
-# take the other bundled set, `"drawn_species"`. Load it with `tl.load_images` and put it into `mine`.
+# **Exercise 3 ★★★** Do all seven steps on other pictures: a folder of your own (one folder for each class, at least ten
+# pictures in each), or the bundled set `"drawn_species"`. Two epochs in each phase are enough. Save the model, and put
+# the file and the pictures, as a pair `(file, data)`, into `mine`.
 
 # %% tags=["exercise"]
 mine = ...
 # solution
-mine = tl.load_images("drawn_species")
+other = tl.load_images("drawn_species", image_size=world.image_size)
+network = world.build(other)
+tl.train_head(network, other, epochs=2, verbose=0)
+tl.unfreeze_top(network, 30)
+tl.fine_tune(network, other, epochs=2, verbose=0)
+mine = (tl.save(network, "mine.keras", other.class_names), other)
+# wrong: ("my_model.keras", data)
+# wrong: (tl.save(world.build(other), "untrained.keras", other.class_names), other)
+# wrong: (tl.save(model, "flowers.keras", data.class_names), other)
+# wrong: network
+# wrong: 0.8
+
 
 # %%
-check("Exercise 3", mine, lambda d: len(d.class_names) >= 2 and d is not data, '`tl.load_images("path/of/a/folder")`.')
+def all_steps_done(pair):
+    loaded, pictures = tl.load(pair[0]), pair[1]
+    changed = {
+        change.path for change in tl.changed_layers(tl.snapshot(world.build(pictures)), tl.snapshot(loaded.model))
+    }
+    base_learned = any("classifier" not in path for path in changed) and not any("moving" in path for path in changed)
+    others = loaded.class_names == pictures.class_names != data.class_names
+    return others and base_learned and tl.evaluate(loaded.model, pictures.test).accuracy > 2 / len(loaded.class_names)
+
+
+check("Exercise 3", mine, all_steps_done, "Other classes, a file from `tl.save`, and a base that learned in phase 2.")
 
 # %% [markdown]
 # ## What you have seen
 #
 # - A pre-trained base and a new head: few parameters to learn, and a good start.
 # - Two phases: first the head, then also the top of the base, with a lower rate.
-# - Look at what moved. A training without an error can still be wrong.
+# - Look at what changed. A training without an error can still be wrong.
 
 # %%
 print(f"guessing blindly         {chance:.3f}")
@@ -223,4 +267,5 @@ print(f"test                     {result.accuracy:.3f}")
 # **Can you say it without looking?** What is a head? Why is the base frozen in phase 1? Why do we not look at the test
 # pictures earlier?
 #
-# **Read on:** Keras's guide [Transfer learning & fine-tuning](https://keras.io/guides/transfer_learning/). Lesson 6 shows where its advice on BatchNorm does not hold.
+# **Read on:** Keras's guide [Transfer learning & fine-tuning](https://keras.io/guides/transfer_learning/). Lesson 8 shows where
+# its advice on BatchNorm, `training=False`, does not hold.
