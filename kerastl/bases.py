@@ -90,7 +90,11 @@ class BundledWeights(NamedTuple):
     file: str  # below the folder of bundled data
 
 
-BUNDLED_SETS = {"drawn_flowers": 96, "drawn_species": 96}  # name of the folder of bundled data: image size
+BUNDLED_SETS = {
+    "drawn_flowers": 96,
+    "drawn_butterflies": 96,
+    "drawn_species": 96,
+}  # name of the folder of bundled data: image size
 BUNDLED_WEIGHTS = {
     "garden": BundledWeights("MobileNetV2", {"alpha": 0.35}, 96, "garden/mobilenetv2_0.35_96.weights.h5"),
 }

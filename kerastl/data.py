@@ -51,7 +51,7 @@ def load_images(
 
     Args:
         source: one of
-            - the name of a bundled set: "drawn_flowers" or "drawn_species";
+            - the name of a bundled set: "drawn_flowers", "drawn_butterflies" or "drawn_species";
             - a folder with one folder of images for each class, or with such folders below `train` and, if you have
               them, `validation` (or `val`) and `test`;
             - the name of a TensorFlow Datasets image classification set, such as "tf_flowers"; it is downloaded once.

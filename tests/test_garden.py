@@ -11,7 +11,7 @@ from programs import ROOT, import_from
 @pytest.fixture(scope="module")
 def make():
     """The programs in data/make, which import each other as a folder of scripts."""
-    names = ("kinds", "make_sets", "scene")
+    names = ("kinds", "butterfly_kinds", "make_sets", "scene")
     return dict(zip(names, import_from("data/make", *names), strict=True))
 
 
@@ -20,7 +20,7 @@ def sample(make, set_name: str, count: int = 10) -> list[tuple]:
     return names[:: len(names) // count][:count]
 
 
-@pytest.mark.parametrize("set_name", ["drawn_flowers", "drawn_species"])
+@pytest.mark.parametrize("set_name", ["drawn_flowers", "drawn_butterflies", "drawn_species"])
 def test_bundled_pictures_are_drawn_again_bit_for_bit(make, set_name):
     sets = make["make_sets"]
     listed = dict(reversed(line.split("  ")) for line in (ROOT / "data" / "checksums.txt").read_text().splitlines())
@@ -29,7 +29,7 @@ def test_bundled_pictures_are_drawn_again_bit_for_bit(make, set_name):
     assert len({name[2] for name in names}) >= 5  # several classes
     for name in names:
         path = sets.picture_path(*name)
-        content = sets.as_jpeg(sets.draw(*name)[0])
+        content = sets.as_jpeg(set_name, sets.draw(*name)[0])
         assert content == (ROOT / "data" / path).read_bytes(), path
         assert hashlib.sha256(content).hexdigest() == listed[path.as_posix()]
 
@@ -74,8 +74,8 @@ def test_flowers_of_one_species_differ_from_each_other(make):
     assert len({make["kinds"].species_flower(3, rng) for _ in range(5)}) == 5
 
 
-@pytest.mark.parametrize("set_name", ["drawn_flowers", "drawn_species"])
-def test_masks_mark_the_flower(make, set_name):
+@pytest.mark.parametrize("set_name", ["drawn_flowers", "drawn_butterflies", "drawn_species"])
+def test_masks_mark_the_flower_or_butterfly(make, set_name):
     differences = []
     for name in sample(make, set_name):
         picture, mask = make["make_sets"].draw(*name)
@@ -86,12 +86,43 @@ def test_masks_mark_the_flower(make, set_name):
         assert 0 <= mask.min() <= mask.max() <= 1
         assert 0.01 < mask.mean() < 0.9
         differences.append(np.abs(picture[mask > 0.5].mean(axis=0) - picture[mask < 0.5].mean(axis=0)).max())
-    assert np.median(differences) > 15  # a flower has another colour than what is around it
+    assert np.median(differences) > 15  # it has another colour than what is around it
 
 
-def test_the_target_classes_are_the_five_that_are_bundled(make):
-    names = sorted(path.name for path in (ROOT / "data" / "drawn_flowers" / "train").iterdir())
-    assert list(make["kinds"].CLASS_NAMES) == names
+def test_the_classes_are_those_that_are_bundled(make):
+    for set_name, class_names in make["make_sets"].CLASSES.items():
+        names = sorted(path.name for path in (ROOT / "data" / set_name / "train").iterdir())
+        assert list(class_names) == names
+
+
+def test_each_mimic_differs_from_its_model_in_one_wing(make):
+    kinds = make["butterfly_kinds"]
+    for model, mimic, wing, form in (("monarch", "viceroy", "hind", "band"), ("owl", "peacock", "fore", "eye")):
+        first, second = kinds.SPECIES[model], kinds.SPECIES[mimic]
+        other = {"hind": "fore", "fore": "hind"}[wing]
+        assert getattr(first, other) == getattr(second, other)
+        first, second = getattr(first, wing), getattr(second, wing)
+        assert first.outline == second.outline
+        (added,) = [mark for mark in second.marks if mark not in first.marks]
+        assert added.form == form
+        assert [mark for mark in second.marks if mark != added] == list(first.marks)
+
+
+def test_all_butterflies_fly_in_the_same_colours(make):
+    # were the species told apart by colour, nothing would have to be read from the wings
+    kinds = make["butterfly_kinds"]
+    seen = []
+    for name in kinds.BUTTERFLY_NAMES:
+        rng = np.random.default_rng(0)
+        seen.append([kinds.kind_of_butterfly(name, rng).ground for _ in range(200)])
+    seen = np.array(seen)
+    assert np.ptp(seen.mean(axis=1), axis=0).max() < 0.1
+    assert seen.std(axis=1).min() > 0.1
+
+
+def test_no_two_butterflies_of_a_species_are_alike(make):
+    rng = np.random.default_rng(0)
+    assert len({make["butterfly_kinds"].kind_of_butterfly("monarch", rng) for _ in range(5)}) == 5
 
 
 def test_bundled_pictures_were_not_seen_in_pre_training(make):
@@ -102,5 +133,5 @@ def test_bundled_pictures_were_not_seen_in_pre_training(make):
 
 
 def test_the_bundled_pictures_take_little_room(make):
-    for name in make["make_sets"].COUNTS:
-        assert sum(path.stat().st_size for path in (ROOT / "data" / name).rglob("*.jpg")) < 6_000_000
+    for name, limit in (("drawn_flowers", 6e6), ("drawn_butterflies", 8e6), ("drawn_species", 6e6)):
+        assert sum(path.stat().st_size for path in (ROOT / "data" / name).rglob("*.jpg")) < limit

@@ -13,6 +13,7 @@ assert pathlib.Path(tl.__file__).is_relative_to(sys.argv[1]), tl.__file__
 flowers = tl.load_images("drawn_flowers")
 model = tl.build_model("MobileNetV2", flowers, weights="garden")
 assert (bundled_folder() / "measured.json").is_file()  # lesson 7 reads it
+assert len(tl.load_images("drawn_butterflies").class_names) == 8
 print(model.output_shape, *flowers.class_names)
 """
 

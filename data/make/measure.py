@@ -1,6 +1,7 @@
 """Measure what the bundled base is worth, and write the tables of README.md and data/README.md.
 
-    python data/make/measure.py                                      # about an hour and a half on two cores
+    python data/make/measure.py                                      # some hours on two cores
+    python data/make/measure.py --tasks                              # only the table of three tasks (tasks.py)
     python data/make/measure.py --photos flower_photos hymenoptera   # also a probe on folders of real photos
     python data/make/measure.py --tables                             # only write the tables again, from measured.json
 
@@ -14,7 +15,6 @@ import argparse
 import hashlib
 import json
 import os
-import re
 from functools import partial
 from pathlib import Path
 
@@ -26,9 +26,9 @@ import numpy as np
 import kerastl as tl
 from kerastl.data import few_of_each, make_dataset
 from kerastl.sources import read_folder
+from results import DATA, SEEDS, mean_and_interval, once, replace_between
+from tasks import digits, measure_tasks, task_table
 
-DATA = Path(__file__).parent.parent
-SEEDS = range(5)
 EPOCHS = {100: 30, 20: 100}  # training pictures a class: epochs
 CURVES = 100  # training pictures a class of the runs whose learning curves are kept, for lesson 7
 LAYERS = 100
@@ -97,20 +97,6 @@ def measure_flowers(runs: dict) -> None:
                     once(runs, f"curve of {name}, {per_class}", seed, partial(curve, strategy, data, epochs))
 
 
-def once(runs: dict, name: str, seed: int, measure):
-    """The result of a run, an accuracy or several: from the file if it is there, else measured now and written down."""
-    results = runs.setdefault(name, {})
-    if str(seed) not in results:
-        keras.utils.set_random_seed(seed)
-        results[str(seed)] = np.round(measure(), 4).tolist()
-        print(f"{name}, seed {seed}: {results[str(seed)]}", flush=True)
-        unfinished = DATA / "measured.json.part"
-        unfinished.write_text(json.dumps(runs, indent=1) + "\n")
-        unfinished.rename(DATA / "measured.json")
-        keras.backend.clear_session()
-    return results[str(seed)]
-
-
 def probe(train, test, weights, seed: int) -> float:
     """Accuracy of logistic regression on the pooled outputs of the frozen base: what it knows without any training."""
     from sklearn.linear_model import LogisticRegression
@@ -125,17 +111,6 @@ def probe(train, test, weights, seed: int) -> float:
     return classifier.fit(features[0], train[1]).score(features[1], test[1])
 
 
-def digits() -> tuple:
-    """scikit-learn's 8×8 digits, blown up to 96×96 and coloured grey: 1,200 to train, 597 to test."""
-    from PIL import Image
-    from sklearn.datasets import load_digits
-
-    pictures, labels = load_digits(return_X_y=True)
-    grey = (pictures.reshape(-1, 8, 8) * 255 / 16).astype(np.uint8)
-    images = np.stack([np.asarray(Image.fromarray(one).resize((96, 96), 2).convert("RGB")) for one in grey])
-    return (images[:1200], labels[:1200]), (images[1200:], labels[1200:])
-
-
 def measure_probes(runs: dict, folders: list[Path]) -> None:
     """Linear probes of the bundled base and of random weights, on the flowers, on digits and on folders of photos."""
     tasks = {"drawn_flowers": DATA / "drawn_flowers"} | {folder.name: folder for folder in folders}
@@ -143,22 +118,14 @@ def measure_probes(runs: dict, folders: list[Path]) -> None:
         images, labels, rows, _ = read_folder(folder, (96, 96))
         parts = {part: (images[numbers], labels[numbers]) for part, numbers in rows.items()}
         measure_probe(runs, task, parts["train"], parts.get("test", parts.get("validation")))
-    measure_probe(runs, "digits", *digits())
+    images, labels = digits()[:2]
+    measure_probe(runs, "digits", (images[:1200], labels[:1200]), (images[1200:], labels[1200:]))
 
 
 def measure_probe(runs: dict, task: str, train, test) -> None:
     once(runs, f"probe of garden, {task}", 0, lambda: probe(train, test, "garden", 0))
     for seed in SEEDS:
         once(runs, f"probe of random weights, {task}", seed, lambda s=seed: probe(train, test, None, s))
-
-
-def mean_and_interval(results: dict) -> str:
-    """Mean over seeds and the half-width of its 95 % interval (Student's t, 4 degrees of freedom: 2.776)."""
-    values = np.array(list(results.values()))
-    if len(values) == 1:
-        return f"{values[0]:.3f}"
-    half = 2.776 * values.std(ddof=1) / np.sqrt(len(values))
-    return f"{values.mean():.3f} ± {half:.3f}"
 
 
 def write_tables(runs: dict) -> None:
@@ -181,6 +148,7 @@ def write_tables(runs: dict) -> None:
     mark = "<!-- measured: written by data/make/measure.py -->"
     replace_between(mark, DATA.parent / "README.md", [*flowers, "", *probes])
     replace_between(mark, DATA / "README.md", [*flowers, "", *probes])
+    replace_between("<!-- tasks: written by data/make/measure.py -->", DATA / "README.md", task_table(runs))
     record = json.loads((DATA / "garden" / "training.json").read_text())
     facts = [f"| {name.replace('_', ' ')} | {value} |" for name, value in record.items()]
     sums = [
@@ -194,22 +162,19 @@ def write_tables(runs: dict) -> None:
     )
 
 
-def replace_between(mark: str, file: Path, lines: list[str]) -> None:
-    """Put lines between the two places of a file where the mark stands."""
-    text = "\n".join([mark, *lines, mark])
-    file.write_text(re.sub(rf"{mark}.*?{mark}", text, file.read_text(), flags=re.DOTALL))
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--photos", nargs="*", type=Path, default=[], help="folders of photos to probe as well")
     parser.add_argument("--tables", action="store_true", help="measure nothing")
+    parser.add_argument("--tasks", action="store_true", help="measure only the table of three tasks")
     args = parser.parse_args()
     file = DATA / "measured.json"
     runs = json.loads(file.read_text()) if file.exists() else {}
-    if not args.tables:
+    if not args.tables and not args.tasks:
         measure_probes(runs, args.photos)
         measure_flowers(runs)
+    if not args.tables:
+        measure_tasks(runs)
     write_tables(runs)
 
 

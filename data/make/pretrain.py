@@ -22,7 +22,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 import numpy as np
 
 from kinds import NUM_SPECIES, SPECIES_SEED, species_flower
-from scene import SIZE, draw_picture
+from place import SIZE
+from scene import draw_picture
 
 ALPHA = 0.35
 BATCH_SIZE = 64

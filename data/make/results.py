@@ -1,0 +1,41 @@
+"""What was measured: kept in data/measured.json after each run, and put into tables."""
+
+import json
+import re
+from pathlib import Path
+
+import keras
+import numpy as np
+
+DATA = Path(__file__).parent.parent
+SEEDS = range(5)
+STUDENT = {2: 12.706, 3: 4.303, 4: 3.182, 5: 2.776}  # number of seeds: Student's t for 95 %
+
+
+def once(runs: dict, name: str, seed: int, measure):
+    """The result of a run, an accuracy or several: from the file if it is there, else measured now and written down."""
+    results = runs.setdefault(name, {})
+    if str(seed) not in results:
+        keras.utils.set_random_seed(seed)
+        results[str(seed)] = np.round(measure(), 4).tolist()
+        print(f"{name}, seed {seed}: {results[str(seed)]}", flush=True)
+        unfinished = DATA / "measured.json.part"
+        unfinished.write_text(json.dumps(runs, indent=1) + "\n")
+        unfinished.rename(DATA / "measured.json")
+        keras.backend.clear_session()
+    return results[str(seed)]
+
+
+def mean_and_interval(results: dict) -> str:
+    """Mean over seeds and the half-width of its 95 % interval (Student's t)."""
+    values = np.array(list(results.values()))
+    if len(values) == 1:
+        return f"{values[0]:.3f}"
+    half = STUDENT[len(values)] * values.std(ddof=1) / np.sqrt(len(values))
+    return f"{values.mean():.3f} ± {half:.3f}"
+
+
+def replace_between(mark: str, file: Path, lines: list[str]) -> None:
+    """Put lines between the two places of a file where the mark stands."""
+    text = "\n".join([mark, *lines, mark])
+    file.write_text(re.sub(rf"{mark}.*?{mark}", text, file.read_text(), flags=re.DOTALL))

@@ -1,0 +1,122 @@
+"""Three tasks, near, far and harmful to the bundled base, each learned in five ways: which way, for which task?
+
+All ways get the same pictures, the same three augmented views of each picture beside it, and the same number of epochs;
+half of them go to the head where more is trained later. Each way trains at the better of two rates, tried on the
+validation pictures with a seed that is not among those that count. The test pictures choose nothing.
+"""
+
+from functools import cache, partial
+
+import numpy as np
+
+import kerastl as tl
+from kerastl.data import few_of_each, make_dataset
+from kerastl.graph import find_base_model
+from kerastl.sources import read_folder
+from results import DATA, SEEDS, mean_and_interval, once
+
+EPOCHS = {5: 80, 10: 65, 20: 50, 50: 30, 100: 20}  # training pictures a class: epochs
+SIZES = (100, 20)  # of the table
+TRY = 100  # the seed with which rates are tried
+VIEWS = 3
+RATES = {  # way: the two rates that are tried
+    "from scratch": (3e-3, 1e-2),
+    "head only": (1e-3, 3e-3),
+    "top 30": (3e-4, 1e-3),
+    "top 100": (3e-4, 1e-3),
+    "all": (3e-4, 1e-3),
+}
+
+
+@cache
+def pictures(task: str) -> tuple:
+    """(images, labels, {part: rows}, class names) of a task: "near", "far" or "harmful"."""
+    if task == "harmful":
+        return digits()
+    return read_folder(DATA / {"near": "drawn_flowers", "far": "drawn_butterflies"}[task], (96, 96))
+
+
+def digits() -> tuple:
+    """scikit-learn's real handwritten 8×8 digits, blown up to 96×96: 120 to train, 20 to validate, the rest to test."""
+    from PIL import Image
+    from sklearn.datasets import load_digits
+
+    small, labels = load_digits(return_X_y=True)
+    grey = (small.reshape(-1, 8, 8) * 255 / 16).astype(np.uint8)
+    images = np.stack([np.asarray(Image.fromarray(one).resize((96, 96), 2).convert("RGB")) for one in grey])
+    rows = {"train": few_of_each(labels, 120)}  # in the order of the file, in which a writer's digits are together
+    rows["validation"] = np.setdiff1d(few_of_each(labels, 140), rows["train"])
+    rows["test"] = np.setdiff1d(np.arange(len(labels)), few_of_each(labels, 140))
+    return images, labels, rows, [str(digit) for digit in range(10)]
+
+
+def task_data(task: str, per_class: int, seed: int) -> tl.ImageData:
+    """A task with `per_class` training pictures of each class, drawn by the seed."""
+    images, labels, rows, class_names = pictures(task)
+    chosen = rows["train"][few_of_each(labels[rows["train"]], per_class, seed)]
+    train = make_dataset(images, labels, shuffle=True, rows=chosen)
+    held_out = (make_dataset(images, labels, rows=rows[part]) for part in ("validation", "test"))
+    return tl.ImageData(train, *held_out, class_names)
+
+
+def learn(data: tl.ImageData, way: str, epochs: int, rate: float, part: str) -> float:
+    """Train in one way, and give the accuracy on one part at the end."""
+    few = data._replace(validation=data.validation.take(1))  # the curve that training draws is not needed here
+    scratch = way == "from scratch"
+    model = tl.build_model("MobileNetV2", data, weights=None if scratch else "garden", alpha=0.35)
+    how = {"views": VIEWS, "verbose": 0}
+    if scratch:
+        tl.train_from_scratch(model, few, epochs=epochs, learning_rate=rate, **how)
+    elif way == "head only":
+        tl.train_head(model, few, epochs=epochs, learning_rate=rate, **how)
+    else:
+        tl.train_head(model, few, epochs=epochs // 2, **how)
+        depth = len(find_base_model(model).layers) if way == "all" else int(way.removeprefix("top "))
+        tl.unfreeze_top(model, depth)
+        tl.fine_tune(model, few, epochs=epochs - epochs // 2, learning_rate=rate, **how)
+    return tl.evaluate(model, getattr(data, part)).accuracy
+
+
+def best_rate(runs: dict, task: str, per_class: int, way: str) -> float:
+    """The rate of the two that is better on the validation pictures."""
+    tried = {}
+    for rate in RATES[way]:
+        run = partial(learn, task_data(task, per_class, TRY), way, EPOCHS[per_class], rate, "validation")
+        tried[rate] = once(runs, f"{task}, {per_class}, {way} at {rate:g}, validation", TRY, run)
+    return max(tried, key=tried.get)
+
+
+def measure_task(runs: dict, task: str, per_class: int, ways=tuple(RATES), rates_of: int | None = None) -> None:
+    """Test accuracy of each way, for each seed; with the rates that were best with `rates_of` pictures a class."""
+    rates = {way: best_rate(runs, task, rates_of or per_class, way) for way in ways}
+    for seed in SEEDS:
+        for way in ways:
+            run = partial(learn, task_data(task, per_class, seed), way, EPOCHS[per_class], rates[way], "test")
+            once(runs, f"{task}, {per_class}, {way}", seed, run)
+
+
+def measure_tasks(runs: dict) -> None:
+    """The table of three tasks, then the curve over sizes: with how many pictures is from scratch as good?"""
+    for task in ("far", "near", "harmful"):
+        for per_class in SIZES:
+            measure_task(runs, task, per_class)
+    for per_class, rates_of in ((5, 20), (10, 20), (50, 100)):
+        measure_task(runs, "near", per_class, ("from scratch", "head only", "top 100"), rates_of)
+
+
+def task_table(runs: dict) -> list[str]:
+    """The lines of the table. A row that has no run is left out; a cell of fewer than all seeds says how many."""
+    lines = [f"| task | pictures a class | {' | '.join(RATES)} |", "|---|---|" + "---|" * len(RATES)]
+    for task in ("near", "far", "harmful"):
+        for per_class in EPOCHS:
+            results = [runs.get(f"{task}, {per_class}, {way}", {}) for way in RATES]
+            if any(results):
+                lines.append(f"| {task} | {per_class} | {' | '.join(map(cell, results))} |")
+    return lines if len(lines) > 2 else []
+
+
+def cell(results: dict) -> str:
+    if not results:
+        return ""
+    short = "" if len(results) == len(SEEDS) else f" ({len(results)} of {len(SEEDS)} seeds)"
+    return mean_and_interval(results) + short
