@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import keras
 import numpy as np
 
-from kerastl.plots.style import BLUE, GREY, ORANGE
+from kerastl.plots.style import GREY, HELD_OUT, TRAINING
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -45,8 +45,8 @@ def plot_history(*phases: keras.callbacks.History, ax: "Sequence[Axes] | None" =
     ends = np.cumsum([0] + [len(phase.history["loss"]) for phase in phases])
     for axes, metric in zip(ax, ("accuracy", "loss"), strict=True):
         for name, label, colour, dash in (
-            (metric, "training", ORANGE, "--"),
-            (f"val_{metric}", "validation", BLUE, "-"),
+            (metric, "training", TRAINING, "--"),
+            (f"val_{metric}", "validation", HELD_OUT, "-"),
         ):
             values = [value for phase in phases for value in phase.history.get(name, [])]
             if not values:

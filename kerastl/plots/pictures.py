@@ -11,7 +11,7 @@ from kerastl.data import ImageData, find_part, pick_images
 from kerastl.evaluation import Evaluation, check_names
 from kerastl.explain import HeatMap
 from kerastl.graph import acts_differently_in_training, leaf_layers
-from kerastl.plots.style import RED, words
+from kerastl.plots.style import WRONG, words
 from kerastl.prediction import Picture, read_pixels
 
 if TYPE_CHECKING:
@@ -216,4 +216,4 @@ def _show(axes, image, label: int, class_names, evaluation: Evaluation | None, n
         said = evaluation.predictions[number]
         wrong = said != label
         title = f"is {title}\nsaid {class_names[said]} {evaluation.probabilities[number, said]:.2f}"
-    axes.set_title(title, fontsize=9, **({"color": RED} if wrong else {}), **words(title))
+    axes.set_title(title, fontsize=9, **({"color": WRONG} if wrong else {}), **words(title))

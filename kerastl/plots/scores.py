@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kerastl.evaluation import Evaluation, check_names, wilson
-from kerastl.plots.style import BLUE, GREY, words
+from kerastl.plots.style import GREY, HELD_OUT, words
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -41,7 +41,7 @@ def plot_confusion(evaluation: Evaluation, class_names: Sequence[str], *, ax: "A
         side = 2.2 + (9 if many else 0.62 * len(class_names))
         _, ax = plt.subplots(figsize=(side, side * 0.9), layout="constrained")
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    ax.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    ax.imshow(shares, cmap="Purples", vmin=0, vmax=1)
     for (row, column), count in np.ndenumerate(counts):
         if count and not many:
             text = f"{count:,}\n{shares[row, column]:.0%}"
@@ -81,8 +81,8 @@ def plot_calibration(evaluation: Evaluation, *, ax: "Axes | None" = None) -> "Ax
     for row in evaluation.confidences:
         if row.images:
             low, high = wilson(row.accuracy, row.images)
-            ax.plot([row.probability] * 2, [low, high], color=BLUE, linewidth=1)
-            ax.scatter(row.probability, row.accuracy, 12 + 200 * row.images / len(evaluation.labels), color=BLUE)
+            ax.plot([row.probability] * 2, [low, high], color=HELD_OUT, linewidth=1)
+            ax.scatter(row.probability, row.accuracy, 12 + 200 * row.images / len(evaluation.labels), color=HELD_OUT)
     ax.set(xlabel="probability that the model gave", ylabel="share that was right", xlim=(0, 1.02), ylim=(0, 1.02))
     ax.set_title(f"calibration error {evaluation.calibration_error:.3f}", fontsize="medium")
     return ax

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.patches import Arc, Circle, Ellipse, FancyArrowPatch, FancyBboxPatch, PathPatch, Polygon, Rectangle
 from matplotlib.path import Path
 
-from kerastl.plots.style import BLUE, GREEN, ORANGE, PINK, RED, YELLOW
+from kerastl.plots.style import FROZEN, GREEN, PINK, TRAINABLE, WRONG, YELLOW
 
 INK, PALE = "#333333", "#E8EEF4"
 
@@ -74,7 +74,7 @@ def _flower(middle, size: float, angle: float) -> Path:
 
 def block(ax, x: float, y: float, width: float, height: float, learns: bool) -> None:
     """Some layers of a network: blue if they are frozen, orange and hatched if they learn."""
-    style = {"fill": ORANGE, "hatch": "////"} if learns else {"fill": BLUE}
+    style = {"fill": TRAINABLE, "hatch": "////"} if learns else {"fill": FROZEN}
     box(ax, x, y, width, height, edgecolor="white", linewidth=0.8, **style)
 
 
@@ -116,23 +116,22 @@ def lens(ax, x: float, y: float, radius: float = 13) -> None:
 
 def tick(ax, x: float, y: float, size: float = 10) -> None:
     """A tick around a point: right."""
-    line(ax, [x - 0.5 * size, x - 0.1 * size, x + 0.6 * size], [y, y - 0.4 * size, y + 0.5 * size], GREEN, 2.4)
+    line(ax, [x - 0.5 * size, x - 0.1 * size, x + 0.6 * size], [y, y - 0.4 * size, y + 0.5 * size], INK, 2.4)
 
 
-def cross(ax, x: float, y: float, size: float = 10, colour: str = RED) -> None:
+def cross(ax, x: float, y: float, size: float = 10, colour: str = WRONG) -> None:
     """A cross around a point: wrong."""
     half = size / 2
     line(ax, [x - half, x + half], [y - half, y + half], colour, 2.4)
     line(ax, [x - half, x + half], [y + half, y - half], colour, 2.4)
 
 
-def numbers(ax, x: float, y: float, values, *, width: float = 60, height: float = 14, colours=(BLUE,)) -> None:
-    """A row of cells, the fuller the larger the number (0 to 1), around a point."""
+def numbers(ax, x: float, y: float, values, *, width: float = 60, height: float = 14) -> None:
+    """What a frozen base gives: a row of cells, the fuller the larger the number (0 to 1), around a point."""
     cell = width / len(values)
     for place, value in enumerate(values):
         left = x - width / 2 + place * cell
-        colour = colours[place % len(colours)]
-        box(ax, left, y - height / 2, cell, height * value, fill=colour, linewidth=0)
+        box(ax, left, y - height / 2, cell, height * value, fill=FROZEN, linewidth=0)
         box(ax, left, y - height / 2, cell, height, fill="none", linewidth=0.8)
 
 

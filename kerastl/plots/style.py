@@ -1,19 +1,26 @@
-"""What the pictures share: colours, and text in any script.
+"""What the pictures share: one colour for one idea, and text in any script.
 
-Colours are those of Okabe & Ito (2008), which colour-blind eyes tell apart, on a light and on a dark background; lines
-differ in their dashes, points in their shapes, areas in their hatching, too.
+Most colours are those of Okabe & Ito (2008), which colour-blind eyes tell apart, on a light and on a dark background;
+lines differ in their dashes, points in their shapes, areas in their hatching, too.
 """
 
 import functools
 
 BLUE, ORANGE, RED, SKY, GREY = "#0072B2", "#E69F00", "#D55E00", "#56B4E9", "#888888"
 GREEN, PINK, YELLOW = "#009E73", "#CC79A7", "#F0E442"
-COLOURS = (BLUE, ORANGE, GREEN, RED, PINK, SKY, YELLOW)
-SHAPES = ("o", "s", "^", "D", "v", "P", "X", "*", "<", ">")
-DASHES = ("-", "--", "-.", ":")
+BROWN, VIOLET, TEAL, OLIVE, WINE = "#8C564B", "#7E5FC8", "#44AA99", "#999933", "#AA4466"
 
-# One colour for one idea, in all pictures.
+COLOURS = (BLUE, ORANGE, GREEN, RED, PINK, SKY, YELLOW)  # of the classes of the data, which are no ideas
+SHAPES = ("o", "s", "^", "D", "v", "P", "X", "*", "<", ">")
+
+# Every picture takes the colour of an idea from here. A trainable part is hatched as well.
 FROZEN, TRAINABLE, HELD_STILL = BLUE, ORANGE, SKY
+FROM_SCRATCH, HEAD_ONLY, FINE_TUNED = BROWN, PINK, GREEN
+TRAINING, HELD_OUT = GREY, VIOLET  # measured on the images that it learns from, dashed; and on others
+WRONG = RED
+
+STRATEGIES = {"from scratch": (FROM_SCRATCH, ":"), "head only": (HEAD_ONLY, "--"), "fine-tuned": (FINE_TUNED, "-")}
+OTHERS = tuple(zip((TEAL, OLIVE, WINE) * 4, ("-.", "-", "--", ":") * 3, strict=True))  # of strategies with other names
 
 
 def words(*texts: str) -> dict:

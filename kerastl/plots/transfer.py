@@ -1,12 +1,13 @@
 """Does the pre-trained start help? Repeated runs of two or more strategies, compared."""
 
+import itertools
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from kerastl.plots.style import COLOURS, DASHES, words
+from kerastl.plots.style import OTHERS, STRATEGIES, words
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -61,7 +62,8 @@ def explain_transfer(curves: Mapping[str, ArrayLike], *, ax: "Axes | None" = Non
     difference, else "no difference shown", which is not the same as none.
 
     How to read the picture: the line is the mean of the runs, the band reaches from the lowest to the highest run. The
-    mark at the left is the start, the short line at the right the asymptote.
+    mark at the left is the start, the short line at the right the asymptote. "from scratch", "head only" and
+    "fine-tuned" have the same colours in all pictures.
 
     Args:
         curves: {name of the strategy: accuracies (runs, epochs)}, such as `history.history["val_accuracy"]` of each
@@ -146,14 +148,16 @@ def _draw(runs: dict, strategies: list[Strategy], ax):
 
     if ax is None:
         _, ax = plt.subplots(figsize=(6.5, 4), layout="constrained")
-    for number, strategy in enumerate(strategies):
+    others = itertools.cycle(OTHERS)
+    for strategy in strategies:
         values = runs[strategy.name]
-        epochs, colour = np.arange(1, values.shape[1] + 1), COLOURS[number % len(COLOURS)]
+        colour, dashes = STRATEGIES[strategy.name] if strategy.name in STRATEGIES else next(others)
+        epochs = np.arange(1, values.shape[1] + 1)
         label = (
             f"{strategy.name}: start {strategy.start.mean():.2f}, slope {strategy.slope.mean():.3f} an epoch, "
             f"asymptote {strategy.asymptote.mean():.2f}"
         )
-        ax.plot(epochs, values.mean(axis=0), DASHES[number % len(DASHES)], color=colour, linewidth=2, label=label)
+        ax.plot(epochs, values.mean(axis=0), linestyle=dashes, color=colour, linewidth=2, label=label)
         ax.fill_between(epochs, values.min(axis=0), values.max(axis=0), color=colour, alpha=0.2, linewidth=0)
         ax.plot(1, strategy.start.mean(), "o", color=colour)
         ax.hlines(strategy.asymptote.mean(), epochs[-1], epochs[-1] * 1.04, color=colour, linewidth=3)

@@ -2,7 +2,6 @@
 
 from kerastl.plots.sketch import (
     INK,
-    ORANGE,
     arrow,
     box,
     canvas,
@@ -15,7 +14,7 @@ from kerastl.plots.sketch import (
     tick,
     word,
 )
-from kerastl.plots.style import PINK, RED, SKY, YELLOW
+from kerastl.plots.style import PINK, RED, SKY, TRAINABLE, YELLOW
 
 _SLOT, _HEIGHT = 114, 150  # for each step, in hundredths of an inch
 _MIDDLE = 88  # height of the arrows, and of the middle of each sketch
@@ -66,7 +65,7 @@ def _look(ax, x: float) -> None:
 
 def _build(ax, x: float) -> None:
     network(ax, x, _MIDDLE - 40, 0, width=54, height=66, head=False)
-    box(ax, x - 16, _MIDDLE + 25, 32, 13, fill=ORANGE, hatch="////", edgecolor="white", linewidth=0.8)
+    box(ax, x - 16, _MIDDLE + 25, 32, 13, fill=TRAINABLE, hatch="////", edgecolor="white", linewidth=0.8)
     for side in (-25, 25):
         arrow(ax, (x + side, _MIDDLE + 38), (x + side, _MIDDLE + 17))
 

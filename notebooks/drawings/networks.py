@@ -17,7 +17,7 @@ from kerastl.plots.sketch import (
     photo,
     word,
 )
-from kerastl.plots.style import BLUE, GREY, ORANGE, PINK, RED, SKY, YELLOW
+from kerastl.plots.style import GREY, PINK, RED, SKY, TRAINABLE, YELLOW
 
 ROW = (0.9, 0.3, 0.6, 0.2, 0.8, 0.5)  # some features
 
@@ -29,7 +29,7 @@ ROW = (0.9, 0.3, 0.6, 0.2, 0.8, 0.5)  # some features
 def weights(ax) -> None:
     left, right = [(60, 108), (60, 66), (60, 24)], [(160, 91), (160, 41)]
     for place, (one, two) in enumerate((one, two) for one in left for two in right):
-        line(ax, *zip(one, two, strict=True), ORANGE, 1 + 0.9 * (place * 2 % 5))
+        line(ax, *zip(one, two, strict=True), TRAINABLE, 1 + 0.9 * (place * 2 % 5))
     for place in left + right:
         oval(ax, *place, 20, 20, facecolor="white", edgecolor=INK, linewidth=1.5)
     for y, number in ((99, "0.7"), (66, "–0.2"), (33, "1.3")):
@@ -67,7 +67,7 @@ def head(ax) -> None:
     network(ax, 70, 25, 1, width=64, height=95)
     for y, name, width in ((118, "rose", 62), (98, "tulip", 22), (78, "daisy", 8)):
         word(ax, 190, y, name, ha="right")
-        box(ax, 198, y - 6, width, 12, fill=ORANGE, hatch="////", edgecolor="white", linewidth=0.5)
+        box(ax, 198, y - 6, width, 12, fill=TRAINABLE, hatch="////", edgecolor="white", linewidth=0.5)
     arrow(ax, (98, 111), (150, 111), width=2)
     word(ax, 112, 55, "base", ha="left")
     word(ax, 100, 131, "head", 10, weight="bold", ha="left")
@@ -113,7 +113,7 @@ def unfreeze(ax) -> None:
 def transfer_learning(ax) -> None:
     network(ax, 70, 45, 5, width=56, height=70)
     network(ax, 235, 45, 1, width=56, height=70)
-    arrow(ax, (108, 72), (197, 72), BLUE, 3, mutation_scale=16)
+    arrow(ax, (108, 72), (197, 72), INK, 3, mutation_scale=16)
     word(ax, 152, 88, "knowledge")
     for place, petals in enumerate((SKY, YELLOW)):
         photo(ax, 42 + 30 * place, 118, 25, petals=petals)
@@ -131,7 +131,7 @@ def feature_extraction(ax) -> None:
     arrow(ax, (113, 78), (127, 78))
     numbers(ax, 170, 78, ROW, width=78, height=20)
     arrow(ax, (213, 78), (227, 78))
-    box(ax, 231, 58, 60, 40, fill=ORANGE, hatch="////", edgecolor="white", linewidth=0)
+    box(ax, 231, 58, 60, 40, fill=TRAINABLE, hatch="////", edgecolor="white", linewidth=0)
     box(ax, 237, 68, 48, 20, linewidth=0)
     word(ax, 261, 78, "classifier", 8)
     word(ax, 88, 26, "only read")

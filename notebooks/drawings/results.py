@@ -18,7 +18,7 @@ from kerastl.plots.sketch import (
     tick,
     word,
 )
-from kerastl.plots.style import BLUE, GREY, ORANGE, PINK, RED, SKY, YELLOW
+from kerastl.plots.style import FINE_TUNED, FROM_SCRATCH, GREY, HELD_OUT, PINK, RED, SKY, TRAINING, WRONG, YELLOW
 
 # ---- the pictures
 
@@ -51,20 +51,20 @@ def leak(ax) -> None:
     photo(ax, 208, 46, 32, petals=PINK)
     photo(ax, 246, 46, 32, petals=YELLOW, turn=30)
     for left in (94, 169):
-        box(ax, left, 43, 38, 38, fill="none", edgecolor=RED, linewidth=2.5)
-    arrow(ax, (113, 83), (188, 83), RED, 2, connectionstyle="arc3,rad=-0.5")
+        box(ax, left, 43, 38, 38, fill="none", edgecolor=WRONG, linewidth=2.5)
+    arrow(ax, (113, 83), (188, 83), WRONG, 2, connectionstyle="arc3,rad=-0.5")
     word(ax, 150, 120, "the same picture", 10)
 
 
 @picture
 def overfitting(ax) -> None:
     scale(ax, 32, 32, 240, 105, "epochs", "accuracy")
-    rising(ax, (36, 32, 220, 105), 0.2, 1, 3, ORANGE, "--")
+    rising(ax, (36, 32, 220, 105), 0.2, 1, 3, TRAINING, "--")
     time = np.linspace(0, 1, 40)
-    line(ax, 36 + 220 * time, 32 + 105 * (0.2 + 2.1 * time * np.exp(-2.2 * time) - 0.05 * time), BLUE, 2)
+    line(ax, 36 + 220 * time, 32 + 105 * (0.2 + 2.1 * time * np.exp(-2.2 * time) - 0.05 * time), HELD_OUT, 2)
     word(ax, 92, 127, "training")
     word(ax, 215, 50, "validation")
-    arrow(ax, (232, 82), (232, 122), RED, 1.6, arrowstyle="<|-|>")
+    arrow(ax, (232, 82), (232, 122), WRONG, 1.6, arrowstyle="<|-|>")
     word(ax, 240, 100, "gap", ha="left")
 
 
@@ -77,7 +77,7 @@ def confusion_matrix(ax) -> None:
     for row, values in enumerate(counts):
         for column, count in enumerate(values):
             x, y = 110 + 40 * column, 88 - 28 * row
-            shade = mpl.colors.to_hex(1 - (1 - np.array(mpl.colors.to_rgb(BLUE))) * count / 9)
+            shade = mpl.colors.to_hex(1 - (1 - np.array(mpl.colors.to_rgb(HELD_OUT))) * count / 9)
             box(ax, x, y, 40, 28, fill=shade, linewidth=0.8)
             if count:
                 word(ax, x + 20, y + 14, str(count), 10, color="white" if count > 5 else INK)
@@ -111,10 +111,10 @@ def precision_recall(ax) -> None:
 def interval(ax) -> None:
     for y, half, name in ((92, 75, "few test pictures"), (44, 24, "many test pictures")):
         word(ax, 150, y + 26, name)
-        line(ax, [150 - half, 150 + half], [y, y], BLUE, 2)
+        line(ax, [150 - half, 150 + half], [y, y], HELD_OUT, 2)
         for end in (150 - half, 150 + half):
-            line(ax, [end, end], [y - 7, y + 7], BLUE, 2)
-        oval(ax, 150, y, 10, 10, facecolor=BLUE, zorder=2)
+            line(ax, [end, end], [y - 7, y + 7], HELD_OUT, 2)
+        oval(ax, 150, y, 10, 10, facecolor=HELD_OUT, zorder=2)
     line(ax, [40, 260], [24, 24], width=1.2)
     word(ax, 260, 13, "accuracy", 8, ha="right")
 
@@ -150,12 +150,12 @@ def positive_negative_neutral_transfer(ax) -> None:
         (204, 0.2, 0.72, "neutral"),
     ):
         scale(ax, left, 48, 86, 80)
-        rising(ax, (left + 2, 48, 84, 80), 0.1, 0.7, 3, GREY, "--", 2.2)
-        rising(ax, (left + 2, 48, 84, 80), start, end, 3, BLUE, width=2.5)
+        rising(ax, (left + 2, 48, 84, 80), 0.1, 0.7, 3, FROM_SCRATCH, ":", 2.2)
+        rising(ax, (left + 2, 48, 84, 80), start, end, 3, FINE_TUNED, width=2.5)
         word(ax, left + 43, 34, name, 10)
-    line(ax, [30, 52], [12, 12], BLUE, 2.5)
+    line(ax, [30, 52], [12, 12], FINE_TUNED, 2.5)
     word(ax, 58, 12, "pre-trained", 8.5, ha="left")
-    line(ax, [160, 182], [12, 12], GREY, 2.2, "--")
+    line(ax, [160, 182], [12, 12], FROM_SCRATCH, 2.2, ":")
     word(ax, 188, 12, "from scratch", 8.5, ha="left")
 
 
@@ -165,8 +165,8 @@ def positive_negative_neutral_transfer(ax) -> None:
 def two_words() -> None:
     """Which of the two words fits what was done: a table of two questions."""
     ax = canvas(430, 210)
-    box(ax, 264, 12, 158, 186, fill="none", edgecolor=BLUE, linewidth=2.5, radius=10)
-    box(ax, 106, 21, 306, 70, fill="none", edgecolor=ORANGE, linewidth=2.5, radius=10, linestyle="--")
+    box(ax, 264, 12, 158, 186, fill="none", edgecolor=INK, linewidth=2.5, radius=10)
+    box(ax, 106, 21, 306, 70, fill="none", edgecolor=FINE_TUNED, linewidth=2.5, radius=10, linestyle="--")
     line(ax, [106, 412], [146, 146], GREY, 0.8)
     word(ax, 343, 183, "transfer learning", 10, weight="bold")
     word(ax, 184, 75, "fine-tuning", 10, weight="bold")

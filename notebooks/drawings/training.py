@@ -6,7 +6,7 @@ import numpy as np
 
 from drawings import picture
 from kerastl.plots.sketch import INK, arrow, box, line, lock, network, oval, photo, rising, scale, word
-from kerastl.plots.style import BLUE, GREY, ORANGE, PINK, RED, SKY, YELLOW
+from kerastl.plots.style import GREY, HELD_OUT, HELD_STILL, PINK, RED, SKY, TRAINING, WRONG, YELLOW
 
 
 @picture
@@ -35,7 +35,7 @@ def loss(ax) -> None:
         arrow(ax, (70, 92), (98, y), width=1.6)
         word(ax, 102, y, name, 10, ha="left")
         box(ax, 172, y - 8, 110, 16)
-        box(ax, 172, y - 8, 110 * share, 16, fill=RED, linewidth=0)
+        box(ax, 172, y - 8, 110 * share, 16, fill=WRONG, linewidth=0)
         word(ax, 227, y - 18, value, 8)
     word(ax, 150, 14, "how wrong is the answer?")
 
@@ -49,7 +49,7 @@ def learning_rate(ax) -> None:
         dots = [(middle + 58 * place, 47 + 67 * place**2) for place in places]
         for one, two in pairwise(dots):
             arrow(ax, one, two, width=1.2, mutation_scale=7, connectionstyle=f"arc3,rad={bend}")
-        oval(ax, *dots[0], 11, 11, facecolor=ORANGE, edgecolor=INK)
+        oval(ax, *dots[0], 11, 11, facecolor=INK, edgecolor=INK)
         word(ax, middle, 20, name, 10)
 
 
@@ -67,8 +67,8 @@ def epoch(ax) -> None:
 @picture
 def learning_curve(ax) -> None:
     scale(ax, 32, 32, 240, 105, "epochs", "accuracy")
-    rising(ax, (36, 32, 228, 105), 0.25, 0.97, 3.5, ORANGE, "--")
-    rising(ax, (36, 32, 228, 105), 0.2, 0.8, 4, BLUE)
+    rising(ax, (36, 32, 228, 105), 0.25, 0.97, 3.5, TRAINING, "--")
+    rising(ax, (36, 32, 228, 105), 0.2, 0.8, 4, HELD_OUT)
     word(ax, 88, 127, "training")
     word(ax, 215, 94, "validation")
 
@@ -76,12 +76,12 @@ def learning_curve(ax) -> None:
 @picture
 def start_slope_asymptote(ax) -> None:
     scale(ax, 32, 32, 240, 105, "epochs", "accuracy")
-    rising(ax, (36, 32, 200, 105), 0.25, 0.9, 4.5, BLUE, width=2.5)
-    oval(ax, 36, 32 + 105 * 0.25, 9, 9, facecolor=BLUE, zorder=2)
+    rising(ax, (36, 32, 200, 105), 0.25, 0.9, 4.5, HELD_OUT, width=2.5)
+    oval(ax, 36, 32 + 105 * 0.25, 9, 9, facecolor=HELD_OUT, zorder=2)
     word(ax, 46, 48, "start", ha="left")
     arrow(ax, (42, 78), (63, 110))
     word(ax, 68, 124, "slope")
-    line(ax, [190, 280], [126.5, 126.5], RED, 2, ":")
+    line(ax, [190, 280], [126.5, 126.5], INK, 2, ":")
     word(ax, 235, 110, "asymptote")
 
 
@@ -93,7 +93,7 @@ def batchnorm(ax) -> None:
         line(ax, [zero, zero], [41, 128], GREY, 1, "--")
         for place, height in bars:
             x = middle + (place - 0.5) * width
-            box(ax, x, 45, width, height, fill=SKY, edgecolor="white", linewidth=0.8)
+            box(ax, x, 45, width, height, fill=HELD_STILL, edgecolor="white", linewidth=0.8)
         word(ax, zero, 34, "0")
         word(ax, left + 58, 16, name)
     arrow(ax, (138, 85), (158, 85), width=2)
