@@ -18,13 +18,22 @@ CHECK = re.compile(r"^check\(", re.MULTILINE)
 
 
 class Exercise(NamedTuple):
-    """One exercise, as its source has it."""
+    """One exercise cell, as its source has it."""
 
-    title: str  # as its check prints it, such as "Exercise 1"
-    answer: str  # the name that holds the answer, `...` at first
+    answer: str  # the name that holds the answer, `...` at first; empty in the capstone
     asked: str  # what a student sees
     solved: str  # the same with the solution
     wrong: list[str]  # expressions: answers that must be refused
+
+
+class Check(NamedTuple):
+    """A cell with a call of `check`, taken apart; each part is Python."""
+
+    title: str  # such as "Exercise 1"
+    before: str  # the other lines of the cell
+    answer: str
+    is_right: str  # a function of the answer
+    hint: str
 
 
 def is_exercise(cell) -> bool:
@@ -35,7 +44,7 @@ def is_check(cell) -> bool:
     return cell.cell_type == "code" and bool(CHECK.search(cell.source))
 
 
-def read_exercise(source: str, title: str = "") -> Exercise:
+def read_exercise(source: str) -> Exercise:
     """Take an exercise cell apart."""
     lines = source.splitlines()
     shown = [line for line in lines if not line.startswith(WRONG)]
@@ -43,29 +52,32 @@ def read_exercise(source: str, title: str = "") -> Exercise:
         raise ValueError(f"An exercise has no line {SOLUTION!r}:\n{source}")
     place = shown.index(SOLUTION)
     asked, solved = ("\n".join(part).strip() for part in (shown[:place], shown[:place] + shown[place + 1 :]))
-    answer = re.search(r"^(\w+) = \.\.\.$", asked, re.MULTILINE)
-    if not answer:
-        raise ValueError(f"An exercise has no line of the form 'name = ...' before {SOLUTION!r}:\n{source}")
+    answers = re.findall(r"^(\w+) = \.\.\.$", asked, re.MULTILINE)
     wrong = [line.removeprefix(WRONG).strip() for line in lines if line.startswith(WRONG)]
-    return Exercise(title, answer.group(1), asked, solved, wrong)
+    return Exercise(answers[0] if answers else "", asked, solved, wrong)
 
 
-def read_exercises(cells) -> list[Exercise]:
-    """All exercises of a lesson, in order; each has its check in one of the next cells."""
+def read_check(source: str) -> Check:
+    """Take a check cell apart."""
+    call = next(
+        node for node in ast.parse(source).body if isinstance(node, ast.Expr) and ast.unparse(node).startswith("check(")
+    )
+    lines = source.splitlines()
+    before = "\n".join(lines[: call.lineno - 1] + lines[call.end_lineno :])
+    title, *rest = (ast.get_source_segment(source, argument) for argument in call.value.args)
+    return Check(ast.literal_eval(title), before, *rest)
+
+
+def read_exercises(cells) -> list[tuple[Exercise, Check]]:
+    """All exercises of a lesson, in order, each with its check, which stands in a later cell."""
     found, waiting = [], None
     for cell in cells:
         if is_exercise(cell):
             waiting = cell
         elif is_check(cell) and waiting is not None:
-            found.append(read_exercise(waiting.source, _title(cell.source)))
+            found.append((read_exercise(waiting.source), read_check(cell.source)))
             waiting = None
     return found
-
-
-def _title(check: str) -> str:
-    """What the call of `check` is given first."""
-    calls = (node for node in ast.walk(ast.parse(check)) if isinstance(node, ast.Call))
-    return next(call.args[0].value for call in calls if getattr(call.func, "id", "") == "check")
 
 
 def is_typed_in(expression: str) -> bool:
@@ -82,21 +94,20 @@ def is_typed_in(expression: str) -> bool:
 # ---- the attack
 
 
-def add_attacks(notebook: nbformat.NotebookNode, exercises: list[Exercise]) -> None:
+def add_attacks(notebook: nbformat.NotebookNode, exercises: list[tuple[Exercise, Check]]) -> None:
     """After each check of a solved notebook, put a cell for each wrong answer, which asks the same check."""
     cells, waiting = [], iter(exercises)
     for cell in notebook.cells:
         cells.append(cell)
         if is_check(cell):
-            exercise = next(waiting)
-            cells += [_attack(exercise, wrong, cell.source) for wrong in exercise.wrong]
+            exercise, check = next(waiting)
+            cells += [_attack(exercise.answer, check.title, wrong, cell.source) for wrong in exercise.wrong]
     notebook.cells = cells
 
 
-def _attack(exercise: Exercise, wrong: str, check: str) -> nbformat.NotebookNode:
-    source = f"_right, {exercise.answer} = {exercise.answer}, ({wrong})\n{check}\n{exercise.answer} = _right"
-    metadata = {"attack": {"title": exercise.title, "wrong": wrong}}
-    return nbformat.v4.new_code_cell(source, metadata=metadata)
+def _attack(answer: str, title: str, wrong: str, check: str) -> nbformat.NotebookNode:
+    source = f"_right, {answer} = {answer}, ({wrong})\n{check}\n{answer} = _right"
+    return nbformat.v4.new_code_cell(source, metadata={"attack": {"title": title, "wrong": wrong}})
 
 
 def take_attacks(notebook: nbformat.NotebookNode) -> tuple[list[str], float]:

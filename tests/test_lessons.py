@@ -140,12 +140,13 @@ def test_each_exercise_has_a_check_and_at_least_three_wrong_answers_one_of_them_
     """`make lessons` puts them to the check, which has to refuse them."""
     found = exercises.read_exercises(lesson.cells)
     assert len(found) == sum(map(exercises.is_exercise, lesson.cells)) == sum(map(exercises.is_check, lesson.cells))
-    for exercise in found:
+    for exercise, check_of_it in found:
+        assert exercise.answer == check_of_it.answer
         for wrong in exercise.wrong:
             ast.parse(wrong, mode="eval")
         typed = [wrong for wrong in exercise.wrong if exercises.is_typed_in(wrong)]
-        assert len(set(exercise.wrong)) >= 3, f"{exercise.title}: add lines '{exercises.WRONG}EXPRESSION'"
-        assert typed, f"{exercise.title}: add a line such as '{exercises.WRONG}0.5'"
+        assert len(set(exercise.wrong)) >= 3, f"{check_of_it.title}: add lines '{exercises.WRONG}EXPRESSION'"
+        assert typed, f"{check_of_it.title}: add a line such as '{exercises.WRONG}0.5'"
 
 
 def test_every_link_to_a_file_of_the_project_leads_somewhere():
@@ -403,14 +404,14 @@ def test_what_counts_as_typed_in():
         assert not exercises.is_typed_in(expression), expression
 
 
-@pytest.mark.parametrize(
-    ("line", "missing"), [("# solution\n", "no line '# solution'"), ("answer = ...", "name = ...")]
-)
-def test_an_exercise_without_its_parts_is_an_error(line, missing):
-    cell = "answer = ...\n# solution\nanswer = 2\n"
-    assert exercises.read_exercise(cell).answer == "answer"
-    with pytest.raises(ValueError, match=missing):
-        exercises.read_exercise(cell.replace(line, ""))
+def test_an_exercise_without_a_solution_is_an_error():
+    with pytest.raises(ValueError, match="no line '# solution'"):
+        exercises.read_exercise("answer = ...\nanswer = 2\n")
+
+
+def test_a_check_is_taken_apart():
+    cell = '# Why.\ntwo = 2\ncheck(\n    "A", answer, lambda n: n == two,\n    "Add.",\n)\ntwo = 3'
+    assert exercises.read_check(cell) == ("A", "# Why.\ntwo = 2\ntwo = 3", "answer", "lambda n: n == two", '"Add."')
 
 
 def test_a_check_tells_untouched_right_and_wrong_apart(capsys):

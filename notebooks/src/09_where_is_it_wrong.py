@@ -236,6 +236,7 @@ def fall(image, label):
 # wrong: lambda image, label: model.predict_on_batch(image[None].astype("float32"))[0, label]
 # wrong: lambda image, label: fall_without(image, label, ~hot(image, label))
 
+
 # %%
 def fall_without(image, label, places):
     painted = image.astype("float32")
