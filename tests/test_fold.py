@@ -2,6 +2,7 @@
 
 import gc
 import random
+import warnings
 import weakref
 
 import keras
@@ -99,7 +100,7 @@ def test_the_copies_go_with_the_frozen_part_although_layers_are_shared(toy, orde
     frozen = Frozen(toy, split)
     cut = [len(layer._inbound_nodes) for layer in layers_of_base]
     assert cut != calls  # the cut itself leaves some
-    run_frozen(frozen, ordered_data.validation, verbose=0)
+    run_frozen(frozen, ordered_data.validation, views=2, verbose=0)
     copies = [weakref.ref(layer) for layer in frozen._folded.values()]
     assert len(copies) == 4
     assert [len(layer._inbound_nodes) for layer in layers_of_base] == cut
@@ -172,6 +173,14 @@ def blocks_with_the_same_names(x):
     return x
 
 
+def network_of_a_dict(x):
+    one, other = keras.Input((8, 8, 4), name="one"), keras.Input((8, 8, 4), name="two")
+    y = layers.BatchNormalization()(layers.Conv2D(6, 3)(one)) + layers.Conv2D(6, 3)(other)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Keras says that the names differ, and takes the inputs in their order
+        return keras.Model({"x": one, "y": other}, y)({"x": x, "y": layers.ReLU()(x)})
+
+
 def block_called_twice(x):
     block = keras.Sequential([layers.Conv2D(4, 3, padding="same"), layers.BatchNormalization()])
     return block(layers.ReLU()(block(x)))
@@ -193,6 +202,7 @@ FOLDED |= {
     ),
     "own_constraint": lambda x: layers.BatchNormalization()(layers.Conv2D(6, 3, kernel_constraint=Own(lambda w: w))(x)),
     "blocks_with_the_same_names": blocks_with_the_same_names,
+    "network_of_a_dict": network_of_a_dict,
     "block_called_twice": block_called_twice,
     "with_mask": with_mask,
     "by_keyword": lambda x: layers.BatchNormalization()(inputs=layers.Conv2D(6, 3)(inputs=x)),

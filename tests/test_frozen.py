@@ -12,7 +12,7 @@ from kerastl.engine import frozen
 from kerastl.engine.batches import run_frozen
 from kerastl.engine.frozen import Frozen
 from kerastl.engine.split import split_model
-from kerastl.graph import find_base_model, size_in_bytes
+from kerastl.graph import find_base_model, is_all_kerass, size_in_bytes
 from kerastl.storage import MEMORY_VARIABLE
 from tiers import slow
 
@@ -225,6 +225,21 @@ def test_ctrl_c_at_any_line_leaves_no_image_with_the_tensors_of_another(make_toy
     assert 20 < line < 59  # each line of three batches had its turn
 
 
+def test_where_there_is_no_room_for_twice_as_much_a_smaller_one_does(toy, monkeypatch):
+    memory, [(keys, tensors), (others, more), *_] = memory_and_batches(toy)
+    memory.add(keys, [tensors])
+    find = frozen.find_room
+
+    def find_small_rooms(shapes, *arguments, **options):
+        return find(shapes, *arguments, **options) if shapes[0][0] <= 3 else None
+
+    monkeypatch.setattr(frozen, "find_room", find_small_rooms)
+    memory.add(others[:2], [more[:2]])
+    assert not memory.full
+    assert [len(arrays[0]) for arrays in memory._rooms] == [6, 3]
+    np.testing.assert_allclose(memory.find([others[1], keys[5]])[0], [more[1], tensors[5]], rtol=1e-6)
+
+
 def test_a_full_memory_begins_anew_in_the_next_phase(toy, ordered_data, monkeypatch, ran):
     with monkeypatch.context() as patched:
         patched.setattr(frozen, "find_room", find_no_room)
@@ -268,6 +283,20 @@ def test_with_a_layer_of_ones_own_below_nothing_is_taken_over_from_an_earlier_ph
     base.get_layer("power").factor = 3.0
     after = run_frozen(frozen_part(model), ordered_data.validation, verbose=0)
     assert not np.allclose(before.tensors[0], after.tensors[0], rtol=0.1)
+
+
+@pytest.mark.parametrize("where", ["layer", "argument"])
+def test_an_activation_function_of_ones_own_is_a_layer_of_ones_own(where):
+    factor = [1.0]
+
+    def own(values):
+        return values * factor[0]
+
+    layers = keras.layers
+    pixels = keras.Input((32, 32, 3))
+    x = layers.Activation(own)(pixels) if where == "layer" else layers.Conv2D(4, 3, activation=own)(pixels)
+    assert not is_all_kerass(keras.Model(pixels, x))
+    assert is_all_kerass(keras.Model(pixels, layers.Conv2D(4, 3, activation="gelu")(layers.Activation("relu")(pixels))))
 
 
 def test_images_of_the_same_bytes_in_another_shape_are_others():

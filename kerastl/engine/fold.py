@@ -52,7 +52,9 @@ def fold_norms(part: keras.Model, folded: dict) -> keras.Model:
             return inputs[0] if inputs else options["inputs"]
         return operation(*inputs, **options)
 
-    whole = keras.Model(single(part.inputs), single(part.outputs), name=part.name)  # `part` may be a Sequential
+    whole = part
+    if isinstance(part, keras.Sequential):  # Keras would clone it without looking at its calls
+        whole = keras.Model(single(part.inputs), single(part.outputs), name=part.name)
     with forget_calls([node.operation for node in nodes]):
         return keras.models.clone_model(
             whole, clone_function=lambda operation: instead.get(id(operation), operation), call_function=call

@@ -18,7 +18,7 @@ from kerastl.engine.digest import digest_layers, digest_weights
 from kerastl.engine.fold import fold_norms
 from kerastl.engine.split import Split
 from kerastl.graph import acts_differently_in_training, is_all_kerass, leaf_layers, single, size_in_bytes
-from kerastl.storage import SHARE_FOR_MEMORIES, find_room, release
+from kerastl.storage import SHARE_FOR_MEMORIES, Room, find_room, release
 
 LARGEST_ROOM = 1 << 30  # bytes that are made at once for what is remembered
 
@@ -74,7 +74,8 @@ class Frozen:
 
     @cached_property
     def _augmented(self) -> keras.Model:
-        return keras.Model(self._image, self._lower(_Augment(self._split.front)(self._image)), name="augmented")
+        image = keras.Input(self._image.shape[1:], dtype=self._image.dtype)  # the model's own would remember this call
+        return keras.Model(image, self._lower(_Augment(self._split.front)(image)), name="augmented")
 
     def _scale(self, images):
         return self._split.front(keras.ops.convert_to_tensor(images, dtype="float32"), training=False)
@@ -136,20 +137,24 @@ class _Memory:
         self._rows.update((keys[number], (arrays, row)) for row, number in enumerate(new, start))
 
     def _find_more(self, least: int) -> bool:
-        """Make a room as large as all that there are. What has no place in memory lies in a file."""
+        """Make a room as large as all that there are, or as is possible. What has no place in memory lies in a file."""
         rows = max(least, min(len(self._rows), self._most))
-        try:
-            room = find_room([(rows, *shape) for shape in self._shapes], 0, share=SHARE_FOR_MEMORIES)
-        except OSError:
-            room = None
-        if room is None:
-            self.full = True
-            self._rows.clear()
-            self._rooms.clear()
-            return False
+        while (room := self._try_room(rows)) is None:
+            if rows == least:
+                self.full = True
+                self._rows.clear()
+                self._rooms.clear()
+                return False
+            rows = max(least, rows // 2)
         self._rooms.append(room.arrays)
         self._free = rows
         return True
+
+    def _try_room(self, rows: int) -> Room | None:
+        try:
+            return find_room([(rows, *shape) for shape in self._shapes], 0, share=SHARE_FOR_MEMORIES)
+        except OSError:
+            return None
 
 
 def _memory_of(model: keras.Model, split: Split) -> _Memory:
