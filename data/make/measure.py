@@ -1,7 +1,7 @@
 """Measure what the bundled base is worth, and write the tables of README.md and data/README.md.
 
     python data/make/measure.py                                      # some hours on two cores
-    python data/make/measure.py --tasks                              # only the table of three tasks (tasks.py)
+    python data/make/measure.py --tasks far near harmful             # only the table of three tasks (tasks.py)
     python data/make/measure.py --photos flower_photos hymenoptera   # also a probe on folders of real photos
     python data/make/measure.py --tables                             # only write the tables again, from measured.json
 
@@ -26,8 +26,8 @@ import numpy as np
 import kerastl as tl
 from kerastl.data import few_of_each, make_dataset
 from kerastl.sources import read_folder
-from results import DATA, SEEDS, mean_and_interval, once, replace_between
-from tasks import digits, measure_tasks, task_table
+from results import DATA, SEEDS, mean_and_interval, once, read_runs, replace_between
+from tasks import TASKS, WAYS, digits, measure_tasks, task_table
 
 EPOCHS = {100: 30, 20: 100}  # training pictures a class: epochs
 CURVES = 100  # training pictures a class of the runs whose learning curves are kept, for lesson 7
@@ -166,15 +166,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--photos", nargs="*", type=Path, default=[], help="folders of photos to probe as well")
     parser.add_argument("--tables", action="store_true", help="measure nothing")
-    parser.add_argument("--tasks", action="store_true", help="measure only the table of three tasks")
+    parser.add_argument("--tasks", nargs="+", choices=TASKS, help="measure only these of the three tasks")
+    parser.add_argument("--ways", nargs="+", choices=WAYS, default=WAYS, help="only these ways of the tasks")
     args = parser.parse_args()
-    file = DATA / "measured.json"
-    runs = json.loads(file.read_text()) if file.exists() else {}
+    runs = read_runs()
     if not args.tables and not args.tasks:
         measure_probes(runs, args.photos)
         measure_flowers(runs)
     if not args.tables:
-        measure_tasks(runs)
+        measure_tasks(runs, args.tasks or TASKS, args.ways)
     write_tables(runs)
 
 

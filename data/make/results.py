@@ -12,18 +12,28 @@ SEEDS = range(5)
 STUDENT = {2: 12.706, 3: 4.303, 4: 3.182, 5: 2.776}  # number of seeds: Student's t for 95 %
 
 
+def read_runs() -> dict:
+    """All results so far: {name of the run: {seed: result}}."""
+    file = DATA / "measured.json"
+    return json.loads(file.read_text()) if file.exists() else {}
+
+
 def once(runs: dict, name: str, seed: int, measure):
-    """The result of a run, an accuracy or several: from the file if it is there, else measured now and written down."""
-    results = runs.setdefault(name, {})
-    if str(seed) not in results:
+    """The result of a run, an accuracy or several: from the file if it is there, else measured now and written down.
+
+    What another program wrote into the file meanwhile stays.
+    """
+    if str(seed) not in runs.get(name, {}):
         keras.utils.set_random_seed(seed)
-        results[str(seed)] = np.round(measure(), 4).tolist()
-        print(f"{name}, seed {seed}: {results[str(seed)]}", flush=True)
+        result = np.round(measure(), 4).tolist()
+        runs.update(read_runs())
+        runs.setdefault(name, {})[str(seed)] = result
+        print(f"{name}, seed {seed}: {result}", flush=True)
         unfinished = DATA / "measured.json.part"
         unfinished.write_text(json.dumps(runs, indent=1) + "\n")
         unfinished.rename(DATA / "measured.json")
         keras.backend.clear_session()
-    return results[str(seed)]
+    return runs[name][str(seed)]
 
 
 def mean_and_interval(results: dict) -> str:

@@ -5,8 +5,11 @@ half of them go to the head where more is trained later. Each way trains at the 
 validation pictures with a seed that is not among those that count. The test pictures choose nothing.
 """
 
+from collections.abc import Sequence
 from functools import cache, partial
+from typing import NamedTuple
 
+import keras
 import numpy as np
 
 import kerastl as tl
@@ -17,6 +20,8 @@ from results import DATA, SEEDS, mean_and_interval, once
 
 EPOCHS = {5: 80, 10: 65, 20: 50, 50: 30, 100: 20}  # training pictures a class: epochs
 SIZES = (100, 20)  # of the table
+CURVE = ("from scratch", "head only", "top 100")  # the ways that are also measured with 5, 10 and 50 pictures a class
+TASKS = ("far", "near", "harmful")
 TRY = 100  # the seed with which rates are tried
 VIEWS = 3
 RATES = {  # way: the two rates that are tried
@@ -26,6 +31,7 @@ RATES = {  # way: the two rates that are tried
     "top 100": (3e-4, 1e-3),
     "all": (3e-4, 1e-3),
 }
+WAYS = tuple(RATES)
 
 
 @cache
@@ -50,58 +56,73 @@ def digits() -> tuple:
     return images, labels, rows, [str(digit) for digit in range(10)]
 
 
-def task_data(task: str, per_class: int, seed: int) -> tl.ImageData:
+class Start(NamedTuple):
+    """What all ways have in common for one seed."""
+
+    data: tl.ImageData
+    epochs: int
+    seed: int
+    heads: list  # the weight arrays of the head after phase 1, which three ways begin with: empty before the first
+
+
+def begin(task: str, per_class: int, seed: int) -> Start:
     """A task with `per_class` training pictures of each class, drawn by the seed."""
     images, labels, rows, class_names = pictures(task)
     chosen = rows["train"][few_of_each(labels[rows["train"]], per_class, seed)]
     train = make_dataset(images, labels, shuffle=True, rows=chosen)
     held_out = (make_dataset(images, labels, rows=rows[part]) for part in ("validation", "test"))
-    return tl.ImageData(train, *held_out, class_names)
+    return Start(tl.ImageData(train, *held_out, class_names), EPOCHS[per_class], seed, [])
 
 
-def learn(data: tl.ImageData, way: str, epochs: int, rate: float, part: str) -> float:
+def learn(start: Start, way: str, rate: float, part: str) -> float:
     """Train in one way, and give the accuracy on one part at the end."""
+    data, epochs = start.data, start.epochs
     few = data._replace(validation=data.validation.take(1))  # the curve that training draws is not needed here
-    scratch = way == "from scratch"
-    model = tl.build_model("MobileNetV2", data, weights=None if scratch else "garden", alpha=0.35)
     how = {"views": VIEWS, "verbose": 0}
-    if scratch:
+    model = tl.build_model("MobileNetV2", data, weights=None if way == "from scratch" else "garden", alpha=0.35)
+    if way == "from scratch":
         tl.train_from_scratch(model, few, epochs=epochs, learning_rate=rate, **how)
     elif way == "head only":
         tl.train_head(model, few, epochs=epochs, learning_rate=rate, **how)
     else:
-        tl.train_head(model, few, epochs=epochs // 2, **how)
-        depth = len(find_base_model(model).layers) if way == "all" else int(way.removeprefix("top "))
-        tl.unfreeze_top(model, depth)
+        if not start.heads:
+            tl.train_head(model, few, epochs=epochs // 2, **how)
+            start.heads.extend(model.layers[-1].get_weights())
+        model.layers[-1].set_weights(start.heads)
+        keras.utils.set_random_seed(start.seed)  # the same chance in phase 2, whoever trained the head
+        tl.unfreeze_top(model, len(find_base_model(model).layers) if way == "all" else int(way.removeprefix("top ")))
         tl.fine_tune(model, few, epochs=epochs - epochs // 2, learning_rate=rate, **how)
     return tl.evaluate(model, getattr(data, part)).accuracy
 
 
-def best_rate(runs: dict, task: str, per_class: int, way: str) -> float:
-    """The rate of the two that is better on the validation pictures."""
-    tried = {}
-    for rate in RATES[way]:
-        run = partial(learn, task_data(task, per_class, TRY), way, EPOCHS[per_class], rate, "validation")
-        tried[rate] = once(runs, f"{task}, {per_class}, {way} at {rate:g}, validation", TRY, run)
-    return max(tried, key=tried.get)
+def best_rates(runs: dict, task: str, per_class: int, ways: Sequence[str]) -> dict[str, float]:
+    """The rate of each way's two that is better on the validation pictures."""
+    start, best = begin(task, per_class, TRY), {}
+    for way in ways:
+        tried = {}
+        for rate in RATES[way]:
+            name = f"{task}, {per_class}, {way} at {rate:g}, validation"
+            tried[rate] = once(runs, name, TRY, partial(learn, start, way, rate, "validation"))
+        best[way] = max(tried, key=tried.get)
+    return best
 
 
-def measure_task(runs: dict, task: str, per_class: int, ways=tuple(RATES), rates_of: int | None = None) -> None:
+def measure_task(runs: dict, task: str, per_class: int, ways: Sequence[str], rates_of: int | None = None) -> None:
     """Test accuracy of each way, for each seed; with the rates that were best with `rates_of` pictures a class."""
-    rates = {way: best_rate(runs, task, rates_of or per_class, way) for way in ways}
+    rates = best_rates(runs, task, rates_of or per_class, ways)
     for seed in SEEDS:
+        start = begin(task, per_class, seed)
         for way in ways:
-            run = partial(learn, task_data(task, per_class, seed), way, EPOCHS[per_class], rates[way], "test")
-            once(runs, f"{task}, {per_class}, {way}", seed, run)
+            once(runs, f"{task}, {per_class}, {way}", seed, partial(learn, start, way, rates[way], "test"))
 
 
-def measure_tasks(runs: dict) -> None:
+def measure_tasks(runs: dict, tasks: Sequence[str], ways: Sequence[str]) -> None:
     """The table of three tasks, then the curve over sizes: with how many pictures is from scratch as good?"""
-    for task in ("far", "near", "harmful"):
+    for task in tasks:
         for per_class in SIZES:
-            measure_task(runs, task, per_class)
-    for per_class, rates_of in ((5, 20), (10, 20), (50, 100)):
-        measure_task(runs, "near", per_class, ("from scratch", "head only", "top 100"), rates_of)
+            measure_task(runs, task, per_class, ways)
+    for per_class, rates_of in ((50, 100), (10, 20), (5, 20)) if "near" in tasks else ():
+        measure_task(runs, "near", per_class, [way for way in ways if way in CURVE], rates_of)
 
 
 def task_table(runs: dict) -> list[str]:

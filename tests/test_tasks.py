@@ -1,0 +1,49 @@
+"""The table of three tasks: parts that do not overlap, the same chances for each way, and results that a stop keeps."""
+
+import json
+
+import numpy as np
+import pytest
+from scipy.stats import t
+
+from programs import import_from
+
+
+@pytest.fixture
+def make():
+    return dict(zip(("tasks", "results"), import_from("data/make", "tasks", "results"), strict=True))
+
+
+@pytest.mark.parametrize(("task", "classes"), [("near", 5), ("far", 8), ("harmful", 10)])
+def test_no_picture_of_a_task_is_in_two_parts(make, task, classes):
+    _, labels, rows, class_names = make["tasks"].pictures(task)
+    assert len(class_names) == classes
+    together = np.concatenate([rows[part] for part in ("train", "validation", "test")])
+    assert len(set(together.tolist())) == len(together)
+    for part, count in (("train", 100), ("validation", 20), ("test", 34)):
+        assert np.bincount(labels[rows[part]], minlength=classes).min() >= count
+
+
+def test_each_way_gets_the_same_number_of_rates_to_try(make):
+    assert len({len(rates) for rates in make["tasks"].RATES.values()}) == 1
+
+
+def test_a_run_that_was_measured_is_not_measured_again(make, monkeypatch, tmp_path):
+    monkeypatch.setattr(make["results"], "DATA", tmp_path)
+    runs = {}
+    assert make["results"].once(runs, "a run", 0, lambda: 0.51234) == 0.5123
+    kept = json.loads((tmp_path / "measured.json").read_text())
+    assert make["results"].once(kept, "a run", 0, lambda: 1 / 0) == 0.5123
+
+
+def test_intervals_use_students_t(make):
+    for count, value in make["results"].STUDENT.items():
+        assert value == pytest.approx(t.ppf(0.975, count - 1), abs=6e-4)
+
+
+def test_a_cell_of_fewer_seeds_says_so(make):
+    runs = {"far, 100, head only": {"0": 0.5, "1": 0.6}}
+    table = make["tasks"].task_table(runs)
+    assert "(2 of 5 seeds)" in table[-1]
+    assert table[-1].startswith("| far | 100 |")
+    assert make["tasks"].task_table({}) == []
