@@ -30,6 +30,7 @@ _HOME = {
     "train_from_scratch": "training",
     "extract_features": "features",
     "evaluate": "evaluation",
+    "fit_temperature": "calibration",
     "save": "saving",
     "load": "saving",
     "without_augmentation": "export",

@@ -2,6 +2,7 @@
 
 from kerastl.bases import BASES as BASES
 from kerastl.blocks import list_blocks as list_blocks
+from kerastl.calibration import fit_temperature as fit_temperature
 from kerastl.data import ImageData as ImageData
 from kerastl.data import load_images as load_images
 from kerastl.evaluation import evaluate as evaluate

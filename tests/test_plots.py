@@ -5,6 +5,7 @@ import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from matplotlib.collections import PathCollection
 
 import kerastl as tl
 from kerastl.blocks import Block, Blocks
@@ -185,9 +186,25 @@ def test_calibration_shows_what_was_said_beside_what_was_right():
     probabilities[5:] = probabilities[5:, ::-1]  # five of ten are taken for the other class, as surely
     result = Evaluation(0.5, 1.0, labels, probabilities)
     axes = tl.plot_calibration(result)
-    (points,) = axes.collections
+    (points,) = axes.findobj(PathCollection)
     np.testing.assert_allclose(points.get_offsets(), [[0.75, 0.5]])
     assert "0.250" in axes.get_title()
+
+
+def test_calibration_before_and_after_a_temperature_are_drawn_together():
+    labels, probabilities = np.array([0, 0, 0, 1]), np.tile(np.array([0.95, 0.05], "float32"), (4, 1))
+    before = Evaluation(0.75, 1.0, labels, probabilities)
+    after = before.at_temperature(tl.fit_temperature(before))
+    axes = tl.plot_calibration(before, after)
+    hollow, full = axes.findobj(PathCollection)[:2]
+    np.testing.assert_allclose(hollow.get_offsets(), [[0.95, 0.75]])
+    np.testing.assert_allclose(full.get_offsets(), [[0.75, 0.75]], atol=1e-4)
+    assert tuple(hollow.get_facecolor()[0]) == axes.get_facecolor() != tuple(full.get_facecolor()[0])
+    words_drawn = [text.get_text() for text in axes.get_legend().get_texts()]
+    assert words_drawn == ["before: calibration error 0.200", "after: calibration error 0.000"]
+    for wrong in ((), (before,) * 3):
+        with pytest.raises(ValueError, match="Expected one or two evaluations"):
+            tl.plot_calibration(*wrong)
 
 
 def test_features_of_each_class_are_drawn_where_the_projection_puts_them(toy, ordered_data, arrays):

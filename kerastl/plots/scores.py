@@ -57,32 +57,61 @@ def plot_confusion(evaluation: Evaluation, class_names: Sequence[str], *, ax: "A
     return ax
 
 
-def plot_calibration(evaluation: Evaluation, *, ax: "Axes | None" = None) -> "Axes":
+def plot_calibration(
+    *evaluations: Evaluation, titles: Sequence[str] = ("before", "after"), ax: "Axes | None" = None
+) -> "Axes":
     """How often the model is right, beside how sure it says that it is.
 
     How to read it: on the dashed line, of the images with a probability of 0.8 four fifths are right. Points below it:
-    the model is too sure. The larger the point, the more images; the bar is its 95 % interval.
+    the model is too sure; above it: not sure enough. The larger the point, the more images; the bar is its 95 %
+    interval.
 
     Args:
-        evaluation: from `evaluate`.
+        *evaluations: from `evaluate`: one, or two to be compared, as before and after `fit_temperature`; of two, the
+            points of the first are hollow.
+        titles: what to call each of two.
         ax: Matplotlib axes; a new figure by default.
 
     Returns:
         The Matplotlib axes.
+
+    Raises:
+        ValueError: not one or two evaluations, or another number of titles than two.
 
     Example:
         >>> axes = plot_calibration(result)
     """
     import matplotlib.pyplot as plt
 
+    if len(evaluations) not in (1, 2) or len(titles) != 2:
+        raise ValueError(
+            f"Received {len(evaluations)} evaluations and {len(titles)} titles. Expected one or two evaluations, and two "
+            "titles for two."
+        )
     if ax is None:
         _, ax = plt.subplots(figsize=(4, 3.8), layout="constrained")
     ax.plot([0, 1], [0, 1], "--", color=GREY, linewidth=1)
-    for row in evaluation.confidences:
-        if row.images:
-            low, high = wilson(row.accuracy, row.images)
-            ax.plot([row.probability] * 2, [low, high], color=HELD_OUT, linewidth=1)
-            ax.scatter(row.probability, row.accuracy, 12 + 200 * row.images / len(evaluation.labels), color=HELD_OUT)
+    for evaluation, title in zip(evaluations, titles, strict=False):
+        hollow = evaluation is not evaluations[-1]
+        rows = [row for row in evaluation.confidences if row.images]
+        said, right = ([getattr(row, name) for row in rows] for name in ("probability", "accuracy"))
+        intervals = np.transpose([wilson(row.accuracy, row.images) for row in rows])
+        ax.vlines(said, *intervals, color=HELD_OUT, linewidth=1, linestyle=":" if hollow else "-", zorder=1)
+        ax.scatter(
+            said,
+            right,
+            [12 + 200 * row.images / len(evaluation.labels) for row in rows],
+            facecolor=ax.get_facecolor() if hollow else HELD_OUT,
+            edgecolor=HELD_OUT,
+            zorder=2,
+            label=f"{title}: calibration error {evaluation.calibration_error:.3f}",
+        )
     ax.set(xlabel="probability that the model gave", ylabel="share that was right", xlim=(0, 1.02), ylim=(0, 1.02))
-    ax.set_title(f"calibration error {evaluation.calibration_error:.3f}", fontsize="medium")
+    if len(evaluations) == 1:
+        ax.set_title(f"calibration error {evaluation.calibration_error:.3f}", fontsize="medium")
+    else:
+        legend = ax.legend(fontsize="small", loc="lower left", bbox_to_anchor=(0, 1), frameon=False)
+        for handle, text in zip(legend.legend_handles, legend.get_texts(), strict=True):
+            handle.set_sizes([40])
+            text.set(**words(text.get_text()))
     return ax

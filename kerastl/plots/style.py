@@ -20,7 +20,7 @@ TRAINING, HELD_OUT = GREY, VIOLET  # measured on the images that it learns from,
 WRONG = RED
 
 STRATEGIES = {"from scratch": (FROM_SCRATCH, ":"), "head only": (HEAD_ONLY, "--"), "fine-tuned": (FINE_TUNED, "-")}
-OTHERS = tuple(zip((TEAL, OLIVE, WINE) * 4, ("-.", "-", "--", ":") * 3, strict=True))  # of strategies with other names
+OTHERS = tuple(zip((WINE, OLIVE, TEAL) * 4, ("-.", "-", "--", ":") * 3, strict=True))  # of strategies with other names
 
 
 def words(*texts: str) -> dict:
