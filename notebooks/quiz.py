@@ -15,11 +15,10 @@ from sources import HERE, Lesson, read_lessons
 LETTERS = "ABCD"
 _STYLE = """
 @page { size: A4; margin: 12mm 16mm; }
-body { max-width: 178mm; margin: 0 auto; font: 11.5pt/1.35 system-ui, sans-serif; color: #1b1f24; }
-body.key { font-size: 10.5pt; }
+body { max-width: 178mm; margin: 0 auto; font: 10pt/1.3 system-ui, sans-serif; color: #1b1f24; }
 h1 { font-size: 15pt; line-height: 1.2; margin: 0 0 2mm; }
 .name { margin: 0 0 3mm; padding: 2mm 0; border-bottom: .5pt solid #888; }
-.question { break-inside: avoid; margin: 0 0 3.2mm; }
+.question { break-inside: avoid; margin: 0 0 3mm; }
 .question p { margin: 0 0 1mm; font-weight: 600; }
 ol { list-style: upper-alpha; margin: 0; padding: 0 0 0 9mm; } li { margin: 0 0 .6mm; }
 code { font-size: .92em; background: #eef1f5; border-radius: 2pt; padding: 0 2pt; }
