@@ -14,7 +14,9 @@ from nbconvert import SlidesExporter
 from programs import ROOT, import_from
 
 NOTEBOOKS = ROOT / "notebooks"
-recap, slides, sources = import_from("notebooks", "recap", "slides", "sources")
+recap, slide_notes, slides, sources, teaching = import_from(
+    "notebooks", "recap", "slide_notes", "slides", "sources", "teaching"
+)
 LESSONS = sources.read_lessons()
 WIDTH, HEIGHT = 1280, 720
 
@@ -22,11 +24,12 @@ WIDTH, HEIGHT = 1280, 720
 MEASURE = """() => {
     const slide = Reveal.getCurrentSlide();
     slide.querySelectorAll("details").forEach(answer => answer.open = true);
-    const boxes = [...slide.querySelectorAll("*")].map(part => part.getBoundingClientRect());
-    const letters = [...slide.querySelectorAll("h1, h2, p, li, td, th, pre, summary, code")];
+    const boxes = [...slide.querySelectorAll(":not(.notes, .notes *)")].map(part => part.getBoundingClientRect());
+    const letters = [...slide.querySelectorAll(":is(h1, h2, p, li, td, th, pre, summary, code):not(.notes *)")];
     const pictures = [...slide.querySelectorAll("img")];
     return {
         text: slide.innerText,
+        notes: [...slide.querySelectorAll("aside.notes")].map(notes => notes.textContent.trim()),
         place: Reveal.getSlidePastCount(),
         right: Math.max(...boxes.map(box => box.right)),
         bottom: Math.max(...boxes.map(box => box.bottom)),
@@ -50,9 +53,9 @@ def show(browser, tmp_path):
     context = browser.new_context(viewport={"width": WIDTH, "height": HEIGHT}, offline=True)
     complaints = []
 
-    def open_slides(made: nbformat.NotebookNode):
+    def open_slides(made: nbformat.NotebookNode, number: int = 0):
         file = tmp_path / "lesson.slides.html"
-        file.write_text(slides.slides(made), encoding="utf-8")
+        file.write_text(slides.slides(made, slide_notes.Notes(LESSONS[number], number)), encoding="utf-8")
         page = context.new_page()
         page.on("console", lambda message: complaints.append(message.text))
         page.on("pageerror", lambda error: complaints.append(str(error)))
@@ -88,8 +91,10 @@ def count_pages(paper: bytes) -> int:
 @pytest.mark.browser
 @pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: lesson.name)
 def test_slides_open_without_a_network_and_nothing_is_cut_off(show, lesson):
-    page, complaints = show(notebook(lesson))
+    page, complaints = show(notebook(lesson), LESSONS.index(lesson))
     found = walk(page)
+    assert [slide["text"] for slide in found if len(slide["notes"]) != 1 or "minutes" not in slide["notes"][0]] == []
+    assert max(len(slide["pictures"]) for slide in found) == 1
     assert len(found) == page.evaluate("Reveal.getTotalSlides()") >= 10
     assert [slide["text"] for slide in found if not is_within(slide)] == []
     assert [slide["text"] for slide in found if slide["letters"] < 20] == []
@@ -135,6 +140,8 @@ def test_what_is_too_long_for_a_slide_is_divided_and_nothing_is_lost(show):
     assert text.count("a line of a table") == 25
     assert all(f"number_{line} = {line}" in text for line in range(15))
     assert all(is_within(slide) and all(slide["pictures"]) for slide in found)
+    assert max(len(slide["pictures"]) for slide in found) == 1
+    assert all(len(slide["notes"]) == 1 for slide in found)
     assert sorted(slide["letters"] for slide in found)[1] >= 20  # only the table, too long for any slide, is smaller
     assert complaints == []
 
@@ -147,6 +154,22 @@ def test_slides_can_be_printed_one_on_each_page(show):
     page.goto(page.url.split("#")[0] + "?print-pdf")
     page.wait_for_selector(".reveal.ready .pdf-page img")
     assert count_pages(page.pdf(prefer_css_page_size=True, print_background=True)) == count
+
+
+@pytest.mark.browser
+def test_the_speaker_has_a_window_with_the_notes_and_the_answers(show):
+    page, complaints = show(notebook(LESSONS[0]))
+    while not page.evaluate("!!Reveal.getCurrentSlide().querySelector('details')"):
+        page.keyboard.press("ArrowRight")
+    expected = page.evaluate("Reveal.getCurrentSlide().querySelector('.notes').textContent")
+    assert "The prediction:" in expected
+    with page.context.expect_page() as opened:
+        page.keyboard.press("s")
+    speaker = opened.value
+    speaker.wait_for_function("document.querySelector('.speaker-controls-notes .value').textContent.length > 20")
+    shown = speaker.evaluate("document.querySelector('.speaker-controls-notes .value').textContent")
+    assert shown.split() == expected.split()
+    assert complaints == []
 
 
 @pytest.mark.browser
@@ -177,6 +200,28 @@ def test_the_places_on_slides_stand_in_the_notebook(lesson):
     assert "find_spec" not in page
 
 
+@pytest.mark.parametrize("number", range(len(LESSONS)))
+def test_each_slide_ends_with_its_notes_and_keeps_its_drawings(number):
+    """As written now, executed or not."""
+    lesson = LESSONS[number]
+    made = slides.for_slides(sources.compose(lesson, LESSONS, solved=False), slide_notes.Notes(lesson, number))
+    kinds = [cell.metadata.slideshow.slide_type for cell in made.cells]
+    assert "skip" not in kinds
+    assert kinds[-1] == "notes"
+    for before, kind in itertools.pairwise(kinds):
+        assert (before == "notes") == (kind in ("slide", "subslide")), (before, kind)
+    notes = "\n".join(cell.source for cell in made.cells if cell.metadata.slideshow.slide_type == "notes")
+    text = "\n".join(cell.source for cell in lesson.cells)
+    assert notes.count("The prediction: ") == text.count("</details>")
+    for answer in slide_notes.Notes(lesson, number).recap.values():
+        assert answer in notes
+    for belief in teaching.read_beliefs():
+        assert (belief.answer in notes) == (belief.lesson == str(number))
+    for cell in made.cells:
+        for file in re.findall(r"\]\(attachment:([^)]+)\)", cell.source):
+            assert file in cell.attachments
+
+
 @pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: lesson.name)
 def test_a_prediction_is_not_on_the_slide_of_its_answer(lesson):
     cells = sources.compose(lesson, LESSONS, solved=False).cells
@@ -188,6 +233,6 @@ def test_a_prediction_is_not_on_the_slide_of_its_answer(lesson):
 def test_reveal_is_what_its_page_says():
     folder = NOTEBOOKS / "reveal"
     sums = dict(re.findall(r"\| `([\w.]+)` \| `([0-9a-f]{64})` \|", (folder / "README.md").read_text()))
-    assert set(sums) == {"LICENSE", "reveal.css", "reveal.js"}
+    assert set(sums) == {"LICENSE", "notes.js", "reveal.css", "reveal.js"}
     for name, expected in sums.items():
         assert hashlib.sha256((folder / name).read_bytes()).hexdigest() == expected
