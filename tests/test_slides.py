@@ -99,7 +99,9 @@ def test_slides_open_without_a_network_and_nothing_is_cut_off(show, lesson):
     assert [slide["text"] for slide in found if not is_within(slide)] == []
     assert [slide["text"] for slide in found if slide["letters"] < 20] == []
     assert [slide["text"] for slide in found if not all(slide["pictures"])] == []
-    pictures = [1 for cell in notebook(lesson).cells for output in cell.get("outputs", []) if "data" in output]
+    cells = notebook(lesson).cells
+    pictures = [1 for cell in cells for output in cell.get("outputs", []) if "data" in output]
+    pictures += [1 for cell in cells for _ in re.findall(r"!\[[^]]*\]\(", cell.source)]
     assert sum(len(slide["pictures"]) for slide in found) == len(pictures)
     assert complaints == []
     links = page.evaluate("[...document.querySelectorAll('section a')].map(link => link.getAttribute('href'))")
