@@ -48,6 +48,10 @@ questions: $(READY)  ## multiple-choice questions in notebooks/quiz: for Moodle,
 slides: $(READY)  ## slides of each lesson, in notebooks/slides; they open without a network
 	$(BIN)/python notebooks/slides.py
 
+nbgrader: $(READY)  ## the lessons as a course for nbgrader, in notebooks/nbgrader; installs nbgrader
+	$(BIN)/python -m pip install --quiet -r requirements-nbgrader.txt
+	$(BIN)/python notebooks/for_nbgrader.py
+
 pictures: $(READY)  ## draw the pictures of the glossary again
 	$(BIN)/python notebooks/pictures.py
 

@@ -80,6 +80,12 @@ def read_exercises(cells) -> list[tuple[Exercise, Check]]:
     return found
 
 
+def points(cells) -> dict[str, int]:
+    """What each exercise is worth, by its title: one point for a star."""
+    texts = "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
+    return {title: len(stars) for title, stars in re.findall(r"^\*\*(Exercise \d+) (★+)\*\*", texts, re.MULTILINE)}
+
+
 def is_typed_in(expression: str) -> bool:
     """Whether this is a number, or several in a list, tuple, set or dict, as somebody types it who computes nothing."""
     try:
