@@ -35,8 +35,8 @@ _CHECKS = {
     "low rate": _Check(of_training.check_rate, ("phase 2",)),
     "BatchNorm": _Check(of_training.check_batch_norm, ("three models",)),
     "test once": _Check(of_test.check_seal, ("three models",)),
-    "validation": _Check(of_training.check_validation, ("no leak", "phase 1", "phase 2", "test once")),
-    "one file": _Check(of_test.check_result, ("phase 2", "test once")),
+    "validation": _Check(of_training.check_validation, ("no leak", "pixels", "phase 1", "phase 2", "test once")),
+    "one file": _Check(of_test.check_result, ("pixels", "phase 2", "test once")),
 }
 # An accuracy counts only where everything else is right.
 _CHECKS["accuracy"] = _Check(of_test.check_accuracy, tuple(_CHECKS))
@@ -46,7 +46,8 @@ def examine(folder, parts, *, class_names, models, histories, test_result, bar) 
     """Examine a project in plain Keras by its effects, and print a table: what passed, what is missing, what waits.
 
     A check waits when another has to be right before it could tell anything. Whatever is handed over, no error comes
-    out of it: it becomes a sentence in the table.
+    out of it: it becomes a sentence in the table. What it cannot see is a student who hides something: pictures that
+    were read past the seal, or other pictures in as many batches as the training part has.
 
     Args:
         folder: of the task, with one folder of pictures for each class.
