@@ -29,7 +29,7 @@ def check_parts(work: Work) -> str:
                     f"The {part} part has {count} pictures of {name!r}, and {FEWEST} are needed: split the pictures of "
                     "each class by the same shares."
                 )
-    used, there = len({*np.concatenate(list(work.found.values()))}), len({*work.pictures.first})
+    used, there = sum(len({*found}) for found in work.found.values()), len({*work.pictures.first})
     if used < USED * there:
         raise MissingError(
             f"Only {used} of the {there} different pictures of the folder are in a part: leave out doubles and nothing "

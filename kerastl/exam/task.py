@@ -13,8 +13,8 @@ from kerastl.data import as_arrays
 
 PICTURES = 100  # of each class, at most
 DOUBLES = 2  # more files of each class that hold a picture which is there already, as in real folders
-# The test accuracy that passes. Seven right solutions with other seeds had .93 to .99 on the drawn pictures; one that did
-# not scale its pixels had .60, and one that scaled them twice .15.
+# The test accuracy that passes. Seven right solutions with other seeds had .93 to .99 on the drawn pictures; one
+# that did not scale its pixels had .60, and one that scaled them twice .15.
 BARS = {"drawn": 0.85, "photos": 0.75}
 
 
