@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Callable
 from typing import NamedTuple
 
-from kerastl.quiet import quiet_stderr
+from kerastl.quiet import not_of_retracing, quiet_stderr
 
 _EXAM = {"make_task": "task", "seal": "seal", "examine": "examine"}  # name: its file in exam/
 
@@ -61,6 +61,7 @@ def begin(world: str, seed: int = 0, *, step: str | None = None) -> World:
         import tensorflow  # some of its parts speak up when they are first used: have that over
 
         tensorflow.get_logger().setLevel("WARNING")  # not INFO: `export` tells where it writes
+        tensorflow.get_logger().addFilter(not_of_retracing)  # a lesson asks many models a few times each
 
         keras.utils.set_random_seed(seed)
     from kerastl import __version__

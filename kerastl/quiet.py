@@ -27,12 +27,15 @@ def no_retracing_warnings():
     warnings come through.
     """
     logger = logging.getLogger("tensorflow")
-
-    def keep(record: logging.LogRecord) -> bool:
-        return "triggered tf.function retracing" not in record.getMessage()
-
-    logger.addFilter(keep)
+    before = not_of_retracing in logger.filters
+    logger.addFilter(not_of_retracing)
     try:
         yield
     finally:
-        logger.removeFilter(keep)
+        if not before:
+            logger.removeFilter(not_of_retracing)
+
+
+def not_of_retracing(record: logging.LogRecord) -> bool:
+    """A filter for TensorFlow's logger."""
+    return "triggered tf.function retracing" not in record.getMessage()
