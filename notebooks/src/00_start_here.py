@@ -200,7 +200,7 @@ check("Exercise 1", wrong_of_each, lambda n: list(n) == list(counts), "One count
 head_only = ...
 # solution
 head_only = world.build(data)
-tl.train_head(head_only, data, epochs=3, verbose=0)
+history = tl.train_head(head_only, data, epochs=3, verbose=0)
 # wrong: world.build(data)
 # wrong: model
 # wrong: phase1
@@ -218,13 +218,13 @@ check("Exercise 2", head_only, only_head_learned, "Only the head may have change
 
 # %% [markdown]
 # **Exercise 3 ★★★** Do all seven steps on other pictures: a folder of your own (one folder for each class, at least ten
-# pictures in each), or the bundled set `"drawn_species"`. Two epochs in each phase are enough. Save the model, and put
+# pictures in each), or the bundled set `"drawn_butterflies"`. Two epochs in each phase are enough. Save the model, and put
 # the file and the pictures, as a pair `(file, data)`, into `mine`.
 
 # %% tags=["exercise"]
 mine = ...
 # solution
-other = tl.load_images("drawn_species", image_size=world.image_size)
+other = tl.load_images("drawn_butterflies", image_size=world.image_size)
 network = world.build(other)
 tl.train_head(network, other, epochs=2, verbose=0)
 tl.unfreeze_top(network, 30)
