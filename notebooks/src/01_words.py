@@ -5,18 +5,20 @@
 # step: build
 # goals:
 #   - explain pre-trained, feature extraction, transfer learning, fine-tuning, from scratch and end-to-end
-#   - show for each of them which weights of a network learn
+#   - show for each of them which parameters of a network learn
 #   - follow a text that uses two of these words as one
 # ---
 
 # %% [markdown]
 # ## Why so many words?
 #
-# People took these words from different places, and they do not use them alike. Some say *transfer learning* when only
-# the head learns, and *fine-tuning* when more does. Others use both words for everything that begins with a pre-trained
-# network. Neither is wrong. But you have to know which one a text means.
+# ![A network learns a first task; its knowledge goes over to a network for a new task.](pictures/transfer-learning.svg)
 #
-# So we do not argue. For each word we make the network, colour what can learn, run it, and measure.
+# These words come from different people, who do not use them alike. Some say *transfer learning* when only the head learns,
+# and *fine-tuning* when more learns. Others use both words for everything that begins with a pre-trained network. Neither is
+# wrong. But you have to know what a text means.
+#
+# So we do not argue. For each word we make the network, look at what can learn, run it, and measure.
 
 # %%
 import keras
@@ -25,71 +27,72 @@ import kerastl as tl
 from kerastl.graph import find_base_model
 
 data = world.load()
-found = []  # one row for each word: what can learn, accuracy
+found, strips = [], []  # for each word: what can learn, accuracy; and its blocks, to be drawn at the end
 
 # %% [markdown]
-# One small function notes and draws each run. All runs get the same pictures and the same number of epochs. It is one run
-# each: another seed moves the accuracies a little, so a difference of one or two hundredths means nothing here.
+# One small function notes each run. All runs get the same pictures and the same number of epochs. We compare on *validation*
+# pictures: the test pictures are for the end of a project. It is one run each. Another seed moves the accuracies a little, so
+# a difference of one or two hundredths means nothing here.
 
 # %%
 EPOCHS = 6
 
 
 def note(word, model, accuracy):
-    total = tl.list_blocks(model).total
+    strips.append(tl.list_blocks(model))
+    total = strips[-1].total
     found.append((word, total.trainable / total.parameters, accuracy))
-    print(f"{word}: test accuracy {accuracy:.3f}")
-    tl.plot_layers(model)
+    print(f"{word}: {total.trainable:,} parameters can learn, validation accuracy {accuracy:.3f}")
 
 
 # %% [markdown]
 # ## 1. Pre-trained
 #
+# ![Many pictures go into a network, all of which learns; its weights are saved in a file.](pictures/pre-trained-model.svg)
+#
 # A **pre-trained** network has learned before, on other data, and usually on much more of them. What it learned is in its
-# weights. You load them from a file.
+# parameters. You load them from a file.
 #
 # Without its old classifier it is called the **base**. Let us ask what a base knows before it learns anything here.
 #
-# **Predict.** A new head has random weights. How good is the whole network before any training?
+# **Predict.** A new head has random parameters. How good is the whole network before any training?
 #
 # <details><summary>Answer</summary>Near guessing. The base is pre-trained, the head is not.</details>
 
 # %%
 model = world.build(data)
-note("pre-trained, untrained head", model, tl.evaluate(model, data.test).accuracy)
-
-# %% [markdown]
-# Each bar is a block of the network, from the image on the left to the head on the right. The higher the bar, the more
-# parameters. Blue cannot learn, orange can. The lighter blue with dots is BatchNorm; lesson 6 tells what that is.
+note("pre-trained, untrained head", model, tl.evaluate(model, data.validation).accuracy)
+print(f"guessing: {1 / len(data.class_names):.3f}")
 
 # %% [markdown]
 # ## 2. Feature extraction
 #
-# Here the base is only read. For each picture it gives a row of numbers, the **features**. A simple classifier learns
-# from these rows. It need not be a network: here it is logistic regression from scikit-learn. The base does not change.
+# ![Picture, locked base, row of features, small classifier; only the classifier learns.](pictures/feature-extraction.svg)
+#
+# Here the base does not change. For each picture it gives a row of numbers, the **features**. A simple classifier learns
+# from these rows. It need not be a network: here it is logistic regression from scikit-learn (lesson 4 explains it).
 #
 # Some texts call exactly this *transfer learning*.
 
 # %%
 from sklearn.linear_model import LogisticRegression
 
-train, test = tl.extract_features(model, data.train), tl.extract_features(model, data.test)
+train, validation = tl.extract_features(model, data.train), tl.extract_features(model, data.validation)
 print("pictures, features:", train.values.shape)
 
 # %%
 extractor = keras.Model(model.input, model.get_layer("pool").output)  # the network without its head
 classifier = LogisticRegression(max_iter=2000).fit(*train)
-note("feature extraction", extractor, classifier.score(*test))
+note("feature extraction", extractor, classifier.score(*validation))
 
 # %% [markdown]
-# Nothing is orange: no weight of the network learned anything. And yet the result is far above guessing. The knowledge was
-# there before.
+# No parameter of the network learned anything. And yet the result is far above guessing. The knowledge was there before.
 #
 # The same idea inside one network: a frozen base, and a head that learns. This is our **phase 1**.
 
 # %%
 tl.train_head(model, data, epochs=EPOCHS, verbose=0)
-note("feature extraction with a head", model, tl.evaluate(model, data.test).accuracy)
+note("feature extraction with a head", model, tl.evaluate(model, data.validation).accuracy)
 
 # %% [markdown]
 # **Checkpoint.**
@@ -100,14 +103,14 @@ assert all(not layer.trainable_weights for layer in find_base_model(model).layer
 # %% [markdown]
 # ## 3. Fine-tuning
 #
-# **Fine-tuning** means: weights that were pre-trained learn further, on the new task. How many of them? Texts disagree.
-# Many mean the top layers, some mean all. Both run here.
+# ![A pre-trained network learns further; afterwards its upper blocks are a little changed.](pictures/fine-tuning.svg)
 #
-# Half of the epochs go to phase 1, half to phase 2.
+# **Fine-tuning** means: parameters that were pre-trained learn further, on the new task. How many of them? Texts disagree.
+# Many mean the top layers, some mean all. Both run here. Half of the epochs go to phase 1, half to phase 2.
 #
-# **Predict.** After `unfreeze_top(model, 30)`, is more than half of all parameters orange?
+# **Predict.** After `unfreeze_top(model, 30)`, can more than half of all parameters learn?
 #
-# <details><summary>Answer</summary>Yes. The top layers are the largest, although they are only a fifth of the
+# <details><summary>Answer</summary>Yes. The top layers hold the most parameters, although they are only a fifth of the
 # layers.</details>
 
 
@@ -122,25 +125,28 @@ def fine_tuned(layers):
 
 # %%
 model = fine_tuned(30)
-note("fine-tuning, top 30 layers", model, tl.evaluate(model, data.test).accuracy)
+note("fine-tuning, top 30 layers", model, tl.evaluate(model, data.validation).accuracy)
 
 # %% [markdown]
 # Now all layers, also those at the bottom, which know edges and colours. It takes more time: no part of the base stays the
-# same, so all of it is computed again in each epoch.
+# same, so all of it has to run again in each epoch.
 
 # %%
 model = fine_tuned(len(find_base_model(model).layers))
-note("fine-tuning, all layers", model, tl.evaluate(model, data.test).accuracy)
+note("fine-tuning, all layers", model, tl.evaluate(model, data.validation).accuracy)
 
 # %% [markdown]
-# Not everything is orange: BatchNorm is still held still. Is it better than the top alone? One run each cannot tell. The
-# README of this project has a table with five seeds.
+# Not every parameter can learn: the layers called BatchNorm are still held still (lesson 6 explains them). Is it better than
+# the top alone? One run each cannot tell. `data/README.md` of this project has tables with five seeds.
 
 # %% [markdown]
 # ## 4. From scratch, and end-to-end
 #
-# **From scratch** means: the same network, but with random weights. It knows nothing and has to learn edges and colours
-# first, from your few pictures.
+# ![A network full of question marks, the random weights, learns everything.](pictures/learning-from-scratch.svg)
+#
+# **From scratch** means: the same network with random parameters. It has to learn even edges and colours from your pictures.
+#
+# ![From the pixels to the answer, every block of the network is orange: all of it learns.](pictures/end-to-end.svg)
 #
 # **End-to-end** means something else: one network from the pixels to the answer, and *all* of it learns for the task.
 # Learning from scratch is end-to-end. Fine-tuning all layers is end-to-end, too. Feature extraction is not.
@@ -152,23 +158,31 @@ note("fine-tuning, all layers", model, tl.evaluate(model, data.test).accuracy)
 # %%
 scratch = tl.build_model("MobileNetV2", data, weights=None, alpha=world.alpha)
 tl.train_from_scratch(scratch, data, epochs=EPOCHS, verbose=0)
-note("from scratch", scratch, tl.evaluate(scratch, data.test).accuracy)
+note("from scratch", scratch, tl.evaluate(scratch, data.validation).accuracy)
 
 # %% [markdown]
 # ## The words, measured
 #
-# **Transfer learning** is the name of the whole idea: knowledge from one task is the start for another. In this table it
-# covers every row but two: the first, where nothing was learned, and the last, which starts from nothing.
+# Each strip below is a network, from the picture on the left to the head on the right. The wider a block, the more parameters
+# it has. Blue is frozen, orange can learn. The lighter blue with dots is BatchNorm, which is held still.
+
+# %%
+axes = tl.plot_layers(*strips, titles=[word for word, _, _ in found])
 
 # %%
 for word, share, accuracy in found:
-    print(f"{word:32} {share:6.1%} of the parameters learn   test accuracy {accuracy:.3f}")
+    print(f"{word:32} {share:6.1%} of the parameters can learn   validation accuracy {accuracy:.3f}")
 
 # %% [markdown]
+# ![A table of two questions. For a new task the word is transfer learning. If pre-trained weights learn further, the word is fine-tuning. In one field of the table both words fit.](pictures/two-words.svg)
+#
+# **Transfer learning** is the name of the whole idea: knowledge from one task is the start for another. In the table of runs
+# it covers every row but two: the first, where nothing was learned, and the last, which starts from nothing.
+#
 # ## Break it on purpose
 #
 # A text says: "We use transfer learning: we set `weights="imagenet"` and train." Which layers learned? You cannot tell.
-# The same line can stand for each row of the table. Here somebody thinks that the base is frozen.
+# The same sentence can stand for four of the six rows. Here somebody thinks that the base is frozen.
 
 # %%
 confused = world.build(data)
@@ -177,57 +191,119 @@ total = tl.list_blocks(confused).total
 print(f"{total.trainable:,} of {total.parameters:,} parameters would learn")
 
 # %% [markdown]
-# One forgotten line, and feature extraction has become fine-tuning of everything. The **repair** is `tl.freeze(model)`.
-# The **habit**: never trust the word, look at what is trainable.
+# One line, somewhere in the notebook, and feature extraction has become fine-tuning of everything. The **repair** is
+# `tl.freeze(model)`. The **habit**: never trust the word, look at what is trainable.
 
 # %%
 tl.freeze(confused)
-print(f"{tl.list_blocks(confused).total.trainable:,} parameters learn now")
+print(f"{tl.list_blocks(confused).total.trainable:,} parameters can learn now")
 
 # %% [markdown]
 # ## Exercises
 #
-# **Exercise 1 ★** Which of the words in the table stand for end-to-end learning? Put their names into a set.
+# **Exercise 1 ★** Which of the runs in the table are end-to-end learning? Put their names into a set.
 
 # %% tags=["exercise"]
 end_to_end = ...
 # solution
 end_to_end = {"from scratch", "fine-tuning, all layers"}
+# wrong: {"from scratch"}
+# wrong: {"fine-tuning, top 30 layers", "fine-tuning, all layers"}
+# wrong: {word for word, share, accuracy in found}
+# wrong: 2
 
 # %%
 check("Exercise 1", end_to_end, lambda s: s == {word for word, share, _ in found if share > 0.9}, "All layers learn.")
 
 # %% [markdown]
-# **Exercise 2 ★★** How many features does the base give for each picture?
-
-# %% tags=["exercise"]
-features = ...
-# solution
-features = train.values.shape[1]
-
-# %%
-check("Exercise 2", features, lambda n: n == find_base_model(model).output_shape[-1], "Look at `train.values`.")
-
-# %% [markdown]
-# **Exercise 3 ★★★** Unfreeze only the last block. Build a new model, name the lowest layer to unfreeze, as in
-# `tl.unfreeze_top(model, "block_16_expand")`, and put what it returns into `opened`.
+# **Exercise 2 ★★** Build a new model in which only the head can learn, and the base from its layer `block_16_expand` to its
+# top. `tl.unfreeze_top` also takes the name of a layer. Put the model into `opened`.
 
 # %% tags=["exercise"]
 opened = ...
 # solution
-opened = tl.unfreeze_top(world.build(data), "block_16_expand")
+opened = world.build(data)
+report = tl.unfreeze_top(opened, "block_16_expand")
+# wrong: report
+# wrong: world.build(data)
+# wrong: fine_tuned(30)
+# wrong: confused
+# wrong: 10
+
 
 # %%
-check("Exercise 3", opened, lambda u: u.first_layer == "block_16_expand", "Give the name instead of a number.")
+def what_learns(model):
+    """The paths of all arrays that one step of training changes."""
+    start = tl.snapshot(model)
+    model.compile("adam", "sparse_categorical_crossentropy")
+    model.fit(data.validation.take(1), verbose=0)
+    return {change.path for change in tl.changed_layers(start, tl.snapshot(model))}
+
+
+wanted = {"block_16_expand", "block_16_depthwise", "block_16_project", "Conv_1", "classifier"}
+check(
+    "Exercise 2",
+    opened,
+    lambda m: {path.split("/")[0] for path in what_learns(m)} == wanted,
+    "Other layers learn, too.",
+)
+
+# %% [markdown]
+# **Exercise 3 ★★★** Somebody gives you two snapshots of a model, before and after training. Write `say_word(before, after)`. It
+# returns `"nothing learned"`, `"feature extraction"` (no array of the base changed), `"end-to-end"` (all arrays of the base
+# changed, those of BatchNorm may be left out), or else `"fine-tuning"`. `list(start)` shows the names of the arrays; in
+# BatchNorm they end in `gamma`, `beta`, `moving_mean` and `moving_variance`. The check has pairs of its own.
+
+# %% tags=["exercise"]
+start = tl.snapshot(model)
+say_word = ...
+
+
+# solution
+def say_word(before, after):
+    changed = {change.path for change in tl.changed_layers(before, after)}
+    base = {path for path in before if not path.startswith("classifier")}
+    of_batch_norm = {path for path in base if path.endswith(("gamma", "beta", "moving_mean", "moving_variance"))}
+    if not changed:
+        return "nothing learned"
+    if not changed & base:
+        return "feature extraction"
+    return "end-to-end" if base - of_batch_norm <= changed else "fine-tuning"
+
+
+# wrong: lambda before, after: "fine-tuning"
+# wrong: lambda before, after: "end-to-end" if len(tl.changed_layers(before, after)) == len(before) else "fine-tuning"
+# wrong: lambda before, after: found[len(tl.changed_layers(before, after)) % 6][0]
+# wrong: "feature extraction"
+# wrong: 4
+
+# %%
+first = tl.snapshot(scratch)
+kernels = [path for path in first if path.endswith("kernel")]
+pairs = [("nothing learned", []), ("end-to-end", kernels), ("end-to-end", list(first))]
+pairs += [("feature extraction", kernels[-1:]), ("feature extraction", ["classifier/bias"])]
+pairs += [("fine-tuning", kernels[-5:]), ("fine-tuning", kernels[:3]), ("fine-tuning", ["bn_Conv1/gamma"])]
+
+
+def after(paths):
+    return {path: array + (path in paths) for path, array in first.items()}
+
+
+def says_right(say):
+    return all(say(first, after(paths)) == word for word, paths in pairs)
+
+
+check("Exercise 3", say_word, says_right, "Which arrays changed? Which of them are of the base, and not of BatchNorm?")
 
 # %% [markdown]
 # ## What you have seen
 #
-# - *Pre-trained* says where the weights come from. The other words say which weights learn.
+# - *Pre-trained* says where the parameters come from. The other words say which parameters learn.
 # - *Transfer learning* is the idea; *feature extraction* and *fine-tuning* are two ways to do it.
 # - Many people use *transfer learning* and *fine-tuning* as one word. Look at the code.
 #
 # **Can you say it without looking?** What does not change in feature extraction? Is fine-tuning always end-to-end? What
 # is learned from scratch first?
 #
-# **Read on:** Li and Hoiem, [Learning without Forgetting](https://arxiv.org/abs/1606.09282) (2016), figure 2, draws these ways side by side.
+# **Read on:** Li and Hoiem, [Learning without Forgetting](https://arxiv.org/abs/1606.09282) (2016), figure 2, draws these ways
+# side by side. The [glossary](GLOSSARY.md) has these words in English and Japanese.
