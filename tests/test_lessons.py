@@ -229,7 +229,8 @@ def test_the_code_of_a_word_is_from_its_lesson_and_fits_the_package(entry):
 
 def test_the_glossary_has_many_words_and_readings():
     assert len(WORDS) >= 30
-    assert len(re.findall(r"（[\u3040-\u30ffー・]+）", GLOSSARY)) >= 80
+    assert len(re.findall(r"<ruby>[\u4e00-\u9fff々]+<rt>[\u3040-\u309fー]+</rt></ruby>", GLOSSARY)) >= 80
+    assert not re.search(r"[\u4e00-\u9fff]（[\u3040-\u309fー]+）", GLOSSARY)  # beside the word, as it was once
 
 
 def test_every_word_of_the_glossary_is_in_the_list_at_its_top():
