@@ -144,11 +144,31 @@ for name, one in (("from above", result), ("few pictures, very long", sure_resul
 # one number, the temperature T. Above 1 it makes all probabilities flatter, below 1 sharper. T is found on *validation*
 # pictures. The order of the classes stays, so the accuracy stays, too.
 
+#
+# **Predict.** Which of the two networks needs a T above 1?
+#
+# <details><summary>Answer</summary>The one that is too sure: its probabilities have to become flatter.</details>
+
 # %%
-TEMPERATURE
+import matplotlib.pyplot as plt
+
+figure, grid = plt.subplots(1, 2, figsize=(8, 4), layout="constrained")
+for axes, name, network in zip(grid, ("from above", "few pictures, very long"), (model, sure_model)):
+    before = tl.evaluate(network, data.test)
+    temperature = tl.fit_temperature(tl.evaluate(network, data.validation))
+    after = before.at_temperature(temperature)
+    tl.plot_calibration(before, after, ax=axes)
+    axes.set_title(f"{name}: T = {temperature:.2f}", fontsize=9)
+    print(f"{name:24} T {temperature:.2f}, error {before.calibration_error:.3f} -> {after.calibration_error:.3f}")
 
 # %% [markdown]
-# This is useful: a person can look at the pictures of which the network is not sure.
+# **Checkpoint.** A temperature changes how sure the network is, and no answer.
+
+# %%
+assert (before.predictions == after.predictions).all(), "A temperature must not change which class comes first."
+
+# %% [markdown]
+# Such probabilities are useful: a person can look at the pictures of which the network is not sure.
 
 # %% [markdown]
 # ## Break it on purpose
