@@ -314,8 +314,7 @@ print(f"the same, random base     {untrained:.3f}")
 print(f"the same, butterflies     {far:.3f}")
 
 # %% [markdown]
-# **Can you say it without looking?** What is a feature? What does a map show? Why is a base with random parameters no help
-# here?
+# **Can you say it without looking?** What is a feature? What does a map show? Why is a random base no help?
 #
 # **Read on:** Zeiler and Fergus, [Visualizing and Understanding Convolutional Networks](https://arxiv.org/abs/1311.2901)
 # (2014). Yosinski and others, [How transferable are features in deep neural networks?](https://arxiv.org/abs/1411.1792)

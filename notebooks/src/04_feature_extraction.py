@@ -288,7 +288,7 @@ check(
 )
 
 # %% [markdown]
-# ## The test, once
+# ### The test, once
 #
 # We have chosen: logistic regression with this `C`. Now the test pictures may speak.
 
