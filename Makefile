@@ -9,7 +9,7 @@ REQUIREMENTS = requirements.txt requirements-dev.txt pyproject.toml
 # The tests that hold on every backend of Keras.
 ON_BACKENDS = backends devices training fit freezing equality backup evaluation explain prediction saving command_line plots
 
-.PHONY: demo test test-all test-weekly backends browser lessons try-lessons recap questions slides pictures lab lint wheel clean help
+.PHONY: demo test test-all test-weekly backends browser lessons try-lessons recap questions slides nbgrader pictures lab lint wheel clean help
 
 demo: $(READY)  ## train on the bundled flowers; the run folder is runs/demo
 	$(BIN)/python -m kerastl train drawn_flowers --weights garden --out runs/demo --overwrite
