@@ -104,7 +104,7 @@ def fine_tune(
     backup_dir: str | os.PathLike | None = None,
     verbose: int = 1,
 ) -> keras.callbacks.History:
-    """Phase 2: train the unfrozen top of the base together with the head, at a much lower rate.
+    """Phase 2: train the unfrozen top of the base together with the head, at a lower rate.
 
     Everything below the lowest unfrozen layer runs once for each of the `views` of an image. Arguments, result and
     errors are those of `train_head`, with a lower default rate; call `unfreeze_top` first. `views=None` keeps as many
