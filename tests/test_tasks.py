@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import t
 
-from programs import import_from
+from programs import ROOT, import_from
 
 
 @pytest.fixture
@@ -44,6 +44,16 @@ def test_intervals_use_students_t(make):
 def test_a_cell_of_fewer_seeds_says_so(make):
     runs = {"far, 100, head only": {"0": 0.5, "1": 0.6}}
     table = make["tasks"].task_table(runs)
-    assert "(2 of 5 seeds)" in table[-1]
+    assert "0.500 to 0.600 (2 of 5 seeds)" in table[-1]
     assert table[-1].startswith("| far | 100 |")
     assert make["tasks"].task_table({}) == []
+
+
+def test_the_frozen_base_sees_the_far_task_in_part_and_fine_tuning_learns_it():
+    runs = json.loads((ROOT / "data/measured.json").read_text())
+    head, *tuned = (np.array(list(runs[f"far, 100, {way}"].values())) for way in ("head only", "top 30", "top 100"))
+    best = max(tuned, key=np.mean)
+    assert len(head) == len(best) == 5
+    assert 0.65 < head.mean() < 0.8
+    assert best.mean() > head.mean() + 0.08
+    assert best.min() > head.max()
