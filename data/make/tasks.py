@@ -126,7 +126,7 @@ def measure_tasks(runs: dict, tasks: Sequence[str], ways: Sequence[str]) -> None
 
 
 def task_table(runs: dict) -> list[str]:
-    """The lines of the table. A row that has no run is left out; a cell of fewer than all seeds says how far they reach."""
+    """The lines of the table. A row that has no run is left out; a cell of fewer seeds says so."""
     lines = [f"| task | pictures a class | {' | '.join(RATES)} |", "|---|---|" + "---|" * len(RATES)]
     for task in ("near", "far", "harmful"):
         for per_class in EPOCHS:
