@@ -609,7 +609,7 @@ def test_a_seal_counts_each_pass_and_changes_no_picture(folder):
     assert sealed.element_spec == data.element_spec
     assert len(sealed) == len(data)
     model = keras.Sequential([keras.Input((*SIZE, 3)), layers.GlobalAveragePooling2D(), layers.Dense(3)])
-    model.compile("sgd", "mse")
+    model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
     passes = sealed.kerastl_seal.passes
     for use, expected in (
         (lambda: model.evaluate(sealed, verbose=0), 1),

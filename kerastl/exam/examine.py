@@ -36,7 +36,7 @@ _CHECKS = {
     "BatchNorm": _Check(of_training.check_batch_norm, ("three models",)),
     "test once": _Check(of_test.check_seal, ("three models",)),
     "validation": _Check(of_training.check_validation, ("no leak", "pixels", "phase 1", "phase 2", "test once")),
-    "one file": _Check(of_test.check_result, ("pixels", "phase 2", "test once")),
+    "one file": _Check(of_test.check_result, ("no leak", "pixels", "phase 2", "test once")),
 }
 # An accuracy counts only where everything else is right.
 _CHECKS["accuracy"] = _Check(of_test.check_accuracy, tuple(_CHECKS))
@@ -93,8 +93,14 @@ def _look(name: str, check: _Check, work: Work) -> Finding:
 
 
 def _waiting(names: list[str]) -> str:
-    shown = " and ".join(map(repr, names)) if len(names) <= 3 else "all of the others"
-    return f"It is looked at when {shown} {'is' if len(names) == 1 else 'are'} right."
+    if len(names) > 5:
+        return "It is looked at when the rest is right."
+    *first, last = map(repr, names)
+    return (
+        f"It is looked at when {', '.join(first)} and {last} are right."
+        if first
+        else f"It is looked at when {last} is right."
+    )
 
 
 def _as_table(findings: Iterable[Finding]) -> str:

@@ -46,7 +46,9 @@ class Part(NamedTuple):
 
 def read_folder(folder, size: tuple[int, int]) -> Folder:
     """Read a folder with Keras, as a student does."""
-    if not isinstance(folder, str | os.PathLike) or not Path(folder).is_dir():
+    if not isinstance(folder, str | os.PathLike):
+        raise MissingError(f"The folder is a {type(folder).__name__}: hand over the name of the folder of the task.")
+    if not Path(folder).is_dir():
         raise MissingError(f"There is no folder {str(folder)[:80]!r}: hand over the folder of the task.")
     try:
         dataset = keras.utils.image_dataset_from_directory(
