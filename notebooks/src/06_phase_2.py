@@ -252,9 +252,10 @@ print(f"phase 1 alone, all of the base frozen:          {line(name)}   {line(nam
 # "A random head destroys the base" does not hold here. Random head, BatchNorm still, the rate of phase 1: that ends *above*
 # phase 1 alone, on darker pictures, too. At the lower rate a random head has had too few steps to learn; that is slowness, and
 # not damage. Not tested here: photos, long training, stronger shifts. There, others found that a random head does harm (Kumar,
-# below). The **symptom** is a validation accuracy below that of phase 1. The **repair** serves all cases: phase 1 first,
+# below). The **symptom** is a validation accuracy no better than after phase 1. The **repair** serves all cases: phase 1 first,
 # BatchNorm still, a rate chosen on validation pictures.
-#
+
+# %% [markdown]
 # ## Exercises
 #
 # **Exercise 1 ★** Which layers have to be held still? Put a list of the BatchNorm layers among the top 30 layers of `base` into
@@ -355,7 +356,7 @@ print(f"phase 2, top 30 layers          {phase2.history['val_accuracy'][-1]:.3f}
 print(f"everything at once, plain Keras {at_once:.3f}")
 
 # %% [markdown]
-# **Can you say it without looking?** Why can a layer have nothing to learn? What does BatchNorm store? Why is the rate lower in
+# **Can you say it without looking?** Why is a layer not the same as a weight? What does BatchNorm store? Why is the rate lower in
 # phase 2?
 #
 # **Read on:** [Yosinski and others, 2014](https://arxiv.org/abs/1411.1792) found that lower layers are general and upper ones
