@@ -295,7 +295,7 @@ check(
 too_fast = ...
 # solution
 too_fast = world.build(data)
-tl.train_head(too_fast, data, epochs=3, learning_rate=1.0, verbose=0)
+history = tl.train_head(too_fast, data, epochs=3, learning_rate=1.0, verbose=0)
 # wrong: world.build(data)
 # wrong: model
 # wrong: late
@@ -329,7 +329,7 @@ x = keras.layers.Dense(32, activation="relu")(x)
 deeper = keras.Model(image, keras.layers.Dense(len(wings.class_names), activation="softmax")(x))
 deeper.compile(keras.optimizers.Adam(3e-3), loss="sparse_categorical_crossentropy", metrics=["accuracy"])
 stop = keras.callbacks.EarlyStopping(patience=2, restore_best_weights=True)
-deeper.fit(wings.train, validation_data=wings.validation, epochs=5, callbacks=[stop], verbose=0)
+history = deeper.fit(wings.train, validation_data=wings.validation, epochs=5, callbacks=[stop], verbose=0)
 # wrong: model
 # wrong: world.build(tl.load_images("drawn_butterflies", image_size=world.image_size))
 # wrong: keras.Sequential([keras.Input(size), keras.layers.Flatten(), keras.layers.Dense(8, activation="softmax")])

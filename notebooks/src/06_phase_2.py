@@ -323,7 +323,7 @@ for number, layer in enumerate(grown.layers):
     is_low, is_norm = number < len(grown.layers) - 60, isinstance(layer, keras.layers.BatchNormalization)
     layer.trainable = not is_low and not is_norm
 mine.compile(keras.optimizers.Adam(1e-4), loss="sparse_categorical_crossentropy")
-mine.fit(flowers.train.take(8), verbose=0)
+history = mine.fit(flowers.train.take(8), verbose=0)
 # wrong: hasty
 # wrong: model
 # wrong: world.build(tl.load_images("drawn_flowers", image_size=world.image_size))
