@@ -118,7 +118,7 @@ by_hand = build(dropout=0.0)
 by_hand.set_weights(head_only)
 open_top(by_hand, 30)
 by_hand.compile(keras.optimizers.Adam(1e-4), loss="sparse_categorical_crossentropy")
-by_hand.fit(images, labels, batch_size=len(labels), epochs=3, verbose=0)
+history = by_hand.fit(images, labels, batch_size=len(labels), epochs=3, verbose=0)
 
 # %%
 before, after = build(dropout=0.0), tl.snapshot(by_hand)
