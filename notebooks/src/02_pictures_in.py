@@ -276,7 +276,8 @@ small_test = read(folder / "test", image_size=(64, 64), batch_size=16, shuffle=F
 check(
     "Exercise 1",
     small_test,
-    lambda d: next(iter(d))[0].shape == (16, 64, 64, 3) and np.array_equal(as_arrays(d)[1], our_labels),
+    lambda d: next(iter(d))[0].shape == (16, 64, 64, 3)
+    and np.allclose(as_arrays(d)[0].mean(axis=(1, 2)), ours.mean(axis=(1, 2)), atol=3),  # the same colours, in order
     "Three arguments have to change, and the folder is that of the test part.",
 )
 
