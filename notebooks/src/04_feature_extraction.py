@@ -163,7 +163,7 @@ def gain(data, seed):
     regression = LogisticRegression(max_iter=2000).fit(*learn).score(*ask)
     tl.train_head(network, few, epochs=10, verbose=0)
     tl.unfreeze_top(network, 30)
-    tl.fine_tune(network, few, epochs=10, verbose=0)
+    tl.fine_tune(network, few, epochs=5, views=0, verbose=0)
     return tl.evaluate(network, few.validation).accuracy - regression, regression
 
 
