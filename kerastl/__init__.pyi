@@ -21,10 +21,12 @@ from kerastl.plots.pictures import plot_augmentation as plot_augmentation
 from kerastl.plots.pictures import plot_heat as plot_heat
 from kerastl.plots.pictures import plot_images as plot_images
 from kerastl.plots.pictures import plot_mistakes as plot_mistakes
+from kerastl.plots.rates import plot_learning_rates as plot_learning_rates
 from kerastl.plots.scores import plot_calibration as plot_calibration
 from kerastl.plots.scores import plot_confusion as plot_confusion
 from kerastl.plots.transfer import explain_transfer as explain_transfer
 from kerastl.prediction import predict as predict
+from kerastl.rates import find_learning_rate as find_learning_rate
 from kerastl.saving import load as load
 from kerastl.saving import save as save
 from kerastl.training import fine_tune as fine_tune

@@ -85,8 +85,8 @@ def plot_calibration(
 
     if len(evaluations) not in (1, 2) or len(titles) != 2:
         raise ValueError(
-            f"Received {len(evaluations)} evaluations and {len(titles)} titles. Expected one or two evaluations, and two "
-            "titles for two."
+            f"Received {len(evaluations)} evaluations and {len(titles)} titles. Expected one or two evaluations, and "
+            "two titles for two."
         )
     if ax is None:
         _, ax = plt.subplots(figsize=(4, 3.8), layout="constrained")
