@@ -32,15 +32,18 @@ def assert_close(values, expected) -> None:
 
 
 def shake(model) -> keras.Model:
-    """Give BatchNorm statistics and scales that matter: those it begins with change nothing."""
+    """Give BatchNorm statistics and scales that matter: those it begins with change nothing.
+
+    Not larger ones: in EfficientNetV2M they made a change of a millionth in the image one of half of the features.
+    """
     rng = np.random.default_rng(1)
     for norm in norms_in(model):
-        norm.moving_mean.assign(rng.normal(0, 0.5, norm.moving_mean.shape))
-        norm.moving_variance.assign(rng.uniform(0.3, 3, norm.moving_mean.shape))
+        norm.moving_mean.assign(rng.normal(0, 0.2, norm.moving_mean.shape))
+        norm.moving_variance.assign(rng.uniform(0.7, 2, norm.moving_mean.shape))
         if norm.scale:
-            norm.gamma.assign(rng.uniform(0.5, 1.5, norm.gamma.shape))
+            norm.gamma.assign(rng.uniform(0.5, 1.0, norm.gamma.shape))
         if norm.center:
-            norm.beta.assign(rng.normal(0, 0.5, norm.beta.shape))
+            norm.beta.assign(rng.normal(0, 0.2, norm.beta.shape))
     return model
 
 
@@ -68,7 +71,7 @@ def test_every_base_gives_the_same_in_both_phases(name):
             assert not np.allclose(plain, expected[0], rtol=0.1)  # the statistics matter: this could fail
         for remember in (False, True):
             for values, truth in zip(frozen.run(images, remember=remember), expected, strict=True):
-                np.testing.assert_allclose(values, truth, atol=1e-3 * np.abs(truth).max())
+                np.testing.assert_allclose(values, truth, atol=2e-5 * np.abs(truth).max())
 
 
 def test_of_mobilenet_no_batch_norm_is_left_to_run(model):

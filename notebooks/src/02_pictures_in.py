@@ -276,8 +276,10 @@ small_test = read(folder / "test", image_size=(64, 64), batch_size=16, shuffle=F
 check(
     "Exercise 1",
     small_test,
-    lambda d: next(iter(d))[0].shape == (16, 64, 64, 3)
-    and np.allclose(as_arrays(d)[0].mean(axis=(1, 2)), ours.mean(axis=(1, 2)), atol=3),  # the same colours, in order
+    lambda d: (
+        next(iter(d))[0].shape == (16, 64, 64, 3)
+        and np.allclose(as_arrays(d)[0].mean(axis=(1, 2)), ours.mean(axis=(1, 2)), atol=3)
+    ),  # the same colours, in order
     "Three arguments have to change, and the folder is that of the test part.",
 )
 

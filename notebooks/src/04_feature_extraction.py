@@ -170,14 +170,14 @@ def gain(data, seed):
 # %%
 tasks = {"near": data, "far": tl.load_images("drawn_butterflies", image_size=world.image_size)}
 for name, task in tasks.items():
-    gains, before = zip(*[gain(task, seed) for seed in range(3)])
+    gains, before = zip(*[gain(task, seed) for seed in range(2)])
     print(
         f"{name:4}  logistic regression {np.mean(before):.3f}; two phases gain",
         " ".join(f"{one:+.3f}" for one in gains),
     )
 
 # %% [markdown]
-# Three runs each, with other pictures each time. Are the gains above zero, and by more than they differ from run to run? If not,
+# Two runs each, with other pictures each time. Are the gains above zero, and by more than they differ from run to run? If not,
 # the simple way is enough *for so few pictures*: it takes a second. This does not say what more pictures would bring. Lesson 7
 # asks that.
 #
