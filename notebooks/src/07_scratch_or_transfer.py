@@ -340,7 +340,8 @@ check("Exercise 3", bootstrap, lambda f: np.allclose(f(*numbers), expected, atol
 #
 # **Can you say it without looking?** What are start, slope and asymptote? When does transfer stop helping? Why is "no
 # difference shown" not the same as "none"?
-#
+
+# %% [markdown]
 # **Read on:** Torrey and Shavlik, "Transfer Learning" (2009). Yosinski and others,
 # [How transferable are features in deep neural networks?](https://arxiv.org/abs/1411.1792) (2014): lower layers serve many tasks,
 # upper layers their own. He, Girshick and Dollár, [Rethinking ImageNet Pre-training](https://arxiv.org/abs/1811.08883) (2019):

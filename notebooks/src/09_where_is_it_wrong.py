@@ -115,15 +115,14 @@ for axes, (image, label) in zip(grid, pick_images(data.test, right)):
 # ## 5. Does it know when it is unsure?
 #
 # The network gives a probability. Take all pictures for which it says about *four fifths*. If four of five of them are right,
-# and so on for each other probability, the network is **calibrated**: what it says is how often it is right.
-#
-# Below the dashed line it is **too sure** (over-confident): it is right less often than it says. Above the line it is **not
-# sure enough**. We look at two networks: the one from above, and one whose head was trained on few pictures, for very long.
+# and so on for each other probability, it is **calibrated**: what it says is how often it is right. Below the dashed line it is
+# **too sure** (over-confident), above it **not sure enough**. We look at the network from above, and at one whose head was
+# trained on few pictures, for very long.
 #
 # **Predict.** Which of the two is too sure?
 #
-# <details><summary>Answer</summary>The second. It knows its few training pictures by heart, and goes on to make its answers there
-# surer and surer. That makes it sure everywhere, also where it is wrong.</details>
+# <details><summary>Answer</summary>The second. It knows its few training pictures by heart and gets surer and surer there. That
+# makes it sure elsewhere, too, also where it is wrong.</details>
 
 # %%
 rows = few_of_each(as_arrays(data.train)[1], 10)
