@@ -116,13 +116,13 @@ for axes, (image, label) in zip(grid, pick_images(data.test, right)):
 #
 # The network gives a probability. Take all pictures for which it says about *four fifths*. If four of five of them are right,
 # and so on for each other probability, it is **calibrated**: what it says is how often it is right. Below the dashed line it is
-# **too sure** (over-confident), above it **not sure enough**. We look at the network from above, and at one whose head was
-# trained on few pictures, for very long.
+# **too sure** (over-confident), above it **not sure enough**. We look at the network from above, and at one whose head had few
+# pictures, for very long.
 #
 # **Predict.** Which of the two is too sure?
 #
-# <details><summary>Answer</summary>The second. It knows its few training pictures by heart and gets surer and surer there. That
-# makes it sure elsewhere, too, also where it is wrong.</details>
+# <details><summary>Answer</summary>The second. It gets surer and surer of its few pictures, and then it is sure elsewhere, too,
+# also where it is wrong.</details>
 
 # %%
 rows = few_of_each(as_arrays(data.train)[1], 10)
@@ -234,7 +234,7 @@ check(
 
 # %% [markdown]
 # **Exercise 3 ★★★** Does the network need the hot places? Write `fall(image, label)`. It makes the heat map of the class
-# `names[label]`, paints the hottest quarter of all pixels in the mean colour of the picture, and gives by how much the
+# `names[label]`. It paints the hottest quarter of all pixels in the mean colour of the picture. It gives by how much the
 # probability of that class falls.
 
 # %% tags=["exercise"]
