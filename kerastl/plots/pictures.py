@@ -28,7 +28,7 @@ def plot_images(
     shuffled.
 
     With `evaluation` (from `evaluate` on the same part) a second line tells what the model said: the class and its
-    probability. Where it is wrong, both lines are red.
+    probability. Where it is wrong, both lines are coloured.
 
     Args:
         data: `ImageData`.
