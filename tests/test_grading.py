@@ -239,7 +239,7 @@ def test_wrong_arguments_are_told_before_anything_runs(arguments, message, tmp_p
     assert not (tmp_path / "points.csv").exists()
 
 
-@pytest.mark.slow
+@pytest.mark.weekly
 def test_the_program_grades_a_true_lesson(tmp_path):
     """Lesson 1 with its own solutions."""
     lessons = sources.read_lessons()
