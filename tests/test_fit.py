@@ -1,6 +1,7 @@
 """Training runs in Keras's own `fit`: what people put into it, or do after it, works as they know it."""
 
 import re
+import warnings
 
 import keras
 import numpy as np
@@ -59,6 +60,17 @@ def test_keras_fit_can_go_on_afterwards(toy, data, differing, unfrozen):
     before = tl.snapshot(toy)
     toy.fit(data.train, epochs=1, verbose=0)
     assert "classifier/kernel" in differing(before, tl.snapshot(toy))
+
+
+@pytest.mark.parametrize("unfrozen", [False, True])
+def test_keras_loads_without_a_warning_what_its_own_save_wrote(toy, data, unfrozen, tmp_path):
+    if unfrozen:
+        tl.unfreeze_top(toy, 3)
+    (tl.fine_tune if unfrozen else tl.train_head)(toy, data, epochs=1, verbose=0)
+    toy.save(tmp_path / "plain.keras")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        keras.models.load_model(tmp_path / "plain.keras")
 
 
 def test_in_mixed_precision_the_optimizer_is_wrapped_once(make_toy, data):

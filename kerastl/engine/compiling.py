@@ -53,6 +53,8 @@ def compile_whole(model, learning_rate, optimizer, loss) -> None:
     """Leave the model so that Keras's own `fit` can go on with it: a rate that fell to 0 would teach it nothing."""
     fresh = keras.optimizers.Adam(learning_rate) if isinstance(learning_rate, float) else optimizer
     model.compile(fresh, loss, metrics=["accuracy"])
+    if not model.optimizer.built:  # else Keras warns when it loads what its own `save` wrote
+        model.optimizer.build(model.trainable_variables)
 
 
 def warn_of_what_goes(model: keras.Model, loss: str) -> None:
