@@ -21,7 +21,7 @@ from kerastl.quiet import no_retracing_warnings
 
 _KEEPS = 0.9  # how much of the smooth loss stays at each step
 _EXPLODED = 4  # times the lowest smooth loss
-_FELL = 0.9  # times the smooth loss of the beginning: what counts as lower
+_FELL = 0.8  # times the mean loss of the first quarter: what counts as lower, since batches differ by chance
 _LEAST_STEPS = 20
 
 
@@ -100,7 +100,7 @@ def find_learning_rate(
         finally:
             for variable, value in zip(upper.variables, before, strict=True):
                 variable.assign(value)
-    return LearningRates(rates[: len(losses)], losses, _suggest(rates, _smooth(losses)))
+    return LearningRates(rates[: len(losses)], losses, _suggest(rates, losses))
 
 
 def _try_rates(upper: keras.Model, batches, rates: np.ndarray, guessing: float) -> np.ndarray:
@@ -126,9 +126,10 @@ def _smooth(losses: np.ndarray) -> np.ndarray:
     return np.array(means)
 
 
-def _suggest(rates: np.ndarray, smooth: np.ndarray) -> float:
+def _suggest(rates: np.ndarray, losses: np.ndarray) -> float:
+    smooth = _smooth(losses)
     lowest = int(np.nanargmin(smooth))
-    fell, rose = smooth[lowest] < _FELL * smooth[len(smooth) // 10], lowest < len(smooth) - 1
+    fell, rose = smooth[lowest] < _FELL * losses[: max(len(losses) // 4, 1)].mean(), lowest < len(losses) - 1
     return float(rates[lowest] / 10) if fell and rose else math.nan
 
 

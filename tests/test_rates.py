@@ -87,8 +87,11 @@ def test_it_ends_where_the_loss_explodes(toy, hard):
     assert found.smooth[-1] > np.log(3)
 
 
-def test_where_the_loss_never_falls_nothing_is_suggested(toy, data):
-    found = tl.find_learning_rate(toy, data, lowest=1e-9, highest=1e-8, steps=30, verbose=0)
+@pytest.mark.parametrize("batch_size", [24, 6])
+def test_where_the_loss_never_falls_nothing_is_suggested(toy, data, arrays, batch_size):
+    """Batches of all images have one loss, those of a few differ by chance."""
+    still = data._replace(train=make_dataset(*arrays["train"], batch_size=batch_size))
+    found = tl.find_learning_rate(toy, still, lowest=1e-9, highest=1e-8, steps=100, verbose=0)
     assert np.isnan(found.suggested)
     assert tl.plot_learning_rates(found).get_title() == "no rate can be suggested"
 
