@@ -558,7 +558,7 @@ def test_whatever_is_handed_over_gives_sentences_and_no_error(bad, folder):
         assert not [text for text in said.values() if "could not be looked at" in text]
 
 
-@pytest.mark.slow
+@pytest.mark.weekly
 @pytest.mark.parametrize("bad", BAD, ids=range(len(BAD)))
 @pytest.mark.parametrize("name", ["models", "histories", "test_result", "bar"])
 def test_one_bad_argument_is_the_one_that_is_named(name, bad, right):
