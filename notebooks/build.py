@@ -12,12 +12,15 @@ import json
 import re
 import sys
 import time
+from base64 import b64decode, b64encode
+from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError
+from PIL import Image
 
 from exercises import add_attacks, read_exercises, take_attacks
 from sources import HERE, Lesson, compose, link, read_capstone, read_lessons
@@ -25,6 +28,7 @@ from sources import HERE, Lesson, compose, link, read_capstone, read_lessons
 SECONDS = 150  # the most that a lesson may take on two cores
 TOGETHER = 20 * 60  # and all of them
 LINES = 40  # the most that a cell may print
+LARGE = 300_000  # letters of a picture in base64
 
 
 def execute(notebook: nbformat.NotebookNode, world: str = "drawn", folder: Path | None = None) -> nbformat.NotebookNode:
@@ -35,6 +39,15 @@ def execute(notebook: nbformat.NotebookNode, world: str = "drawn", folder: Path 
     # Printed lines arrive in parts, as chance has it: join them.
     client = NotebookClient(notebook, timeout=limit, kernel_name="python3", resources=place, coalesce_streams=True)
     return client.execute()
+
+
+def in_fewer_bytes(picture: str) -> str:
+    """A PNG in base64; a large one, with many small pictures in it, in 256 colours: a notebook has to stay small."""
+    if len(picture) < LARGE:
+        return picture
+    smaller = BytesIO()
+    Image.open(BytesIO(b64decode(picture))).convert("RGB").quantize(256).save(smaller, "PNG", optimize=True)
+    return b64encode(smaller.getvalue()).decode()
 
 
 def clean(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
@@ -52,6 +65,7 @@ def clean(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
                     }
                     if "image/png" in output.data:
                         output.data["text/plain"] = "picture"
+                        output.data["image/png"] = in_fewer_bytes(output.data["image/png"])
                     output.metadata = {}
     return notebook
 

@@ -179,7 +179,7 @@ def test_the_recap_of_a_lesson_is_one_page_made_of_its_own_words(lesson):
     assert page.count("class=lines") == 3
     assert 'src="data:image/png;base64,' in page
     assert len(text.split()) < 200
-    assert "http" not in page
+    assert "http" not in re.sub(r"base64,[^\"]*", "", page)  # by chance the letters of a picture can say it
 
 
 # ---- the glossary

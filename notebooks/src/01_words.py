@@ -306,4 +306,4 @@ check("Exercise 3", say_word, says_right, "Which arrays changed? Which of them a
 # is learned from scratch first?
 #
 # **Read on:** Li and Hoiem, [Learning without Forgetting](https://arxiv.org/abs/1606.09282) (2016), figure 2, draws these ways
-# side by side. The [glossary](GLOSSARY.md) has these words in English and Japanese.
+# side by side. The glossary (`GLOSSARY.md`) has these words in English and Japanese.

@@ -259,8 +259,7 @@ print(f"'our method gains {gain:+.3f}'; the means differ by {difference:+.3f}")
 # %% [markdown]
 # The **symptom** is a table without seeds and without spread. The **repair**: several runs of each side, all of them shown,
 # and the seeds fixed before you look.
-
-# %% [markdown]
+#
 # ## Exercises
 #
 # **Exercise 1 ★** `compared` holds a comparison for each way that is not the first. Put that of *fine-tuned* into `tuned`.

@@ -182,8 +182,7 @@ print(f"two passes: {np.mean(said == true):.3f}, one pass: {tl.evaluate(model, d
 # %% [markdown]
 # With two passes the accuracy is that of guessing. **Symptom**: the confusion matrix disagrees with `model.evaluate`.
 # **Repair**: one pass, as `tl.evaluate` does.
-
-# %% [markdown]
+#
 # ## Exercises
 #
 # **Exercise 1 ★** Which class has the lowest recall? Put its name into `hardest`.
