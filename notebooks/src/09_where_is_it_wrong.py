@@ -264,8 +264,7 @@ def fall_without(image, label, places):
 
 
 def hot(image, label):
-    heat = tl.grad_cam(model, image, names[label], class_names=names).heat
-    return heat >= np.quantile(heat, 0.75)
+    return (heat := tl.grad_cam(model, image, names[label], class_names=names).heat) >= np.quantile(heat, 0.75)
 
 
 asked = pick_images(data.test, [3, 200, 500])
