@@ -46,7 +46,7 @@ def find_learning_rate(
     data: ImageData,
     *,
     lowest: float = 1e-6,
-    highest: float = 1.0,
+    highest: float = 10.0,
     steps: int = 100,
     verbose: int = 1,
 ) -> LearningRates:
@@ -57,9 +57,9 @@ def find_learning_rate(
     loss. With too low a rate the loss stays, with a good one it falls, with too high a one it explodes; there the test
     ends.
 
-    The suggestion is a place to begin, not a proof: compare it with others on the validation images. There is none
-    (nan) where the loss does not fall in so few steps, as from scratch, or falls at every rate, as where a few images
-    are soon learned by heart.
+    The suggestion is a tenth of the rate at which the running mean of the loss is lowest, or the rate at which it is
+    half-way down, whichever is lower. It is a place to begin, not a proof: compare it with others on the validation
+    images. There is none (nan) where the loss does not fall in so few steps, as from scratch.
 
     Args:
         model: as `build_model` returns it, or after `unfreeze_top`.
@@ -127,10 +127,15 @@ def _smooth(losses: np.ndarray) -> np.ndarray:
 
 
 def _suggest(rates: np.ndarray, losses: np.ndarray) -> float:
-    smooth = _smooth(losses)
-    lowest = int(np.nanargmin(smooth))
-    fell, rose = smooth[lowest] < _FELL * losses[: max(len(losses) // 4, 1)].mean(), lowest < len(losses) - 1
-    return float(rates[lowest] / 10) if fell and rose else math.nan
+    """A tenth of the rate of the lowest loss, and no more than where it is half-way down: few images are soon learned
+    by heart, and then it goes on falling at rates that are too high."""
+    smooth, start = _smooth(losses), losses[: max(len(losses) // 4, 1)].mean()
+    sure = _LEAST_STEPS // 2  # the first means are of a few batches only
+    if len(losses) <= sure or not np.nanmin(smooth[sure:]) < _FELL * start:
+        return math.nan
+    lowest = sure + int(np.nanargmin(smooth[sure:]))
+    half = np.flatnonzero(smooth[: lowest + 1] >= (start + smooth[lowest]) / 2).max(initial=0)
+    return float(min(rates[lowest] / 10, rates[half]))
 
 
 def _check(lowest, highest, steps) -> None:
