@@ -36,6 +36,13 @@ def _seed():
     keras.utils.set_random_seed(0)
 
 
+@pytest.fixture(autouse=True)
+def _close_figures():
+    """What a test draws is no concern of the next one, also in another file."""
+    yield
+    plt.close("all")
+
+
 @pytest.fixture
 def no_network(monkeypatch):
     """Every connection fails, as on a machine without a network; also where there is one."""
