@@ -64,8 +64,7 @@ def load_images(
         seed: decides which images are set aside. Every class is split by itself; no image is in two parts.
 
     Returns:
-        `ImageData(train, validation, test, class_names)`; images uint8, labels int64. `train` is shuffled anew in each
-        epoch.
+        `ImageData(train, validation, test, class_names)`; images uint8, labels int64. Each epoch shuffles `train` anew.
 
     Raises:
         FileNotFoundError: the folder is not there.

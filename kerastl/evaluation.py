@@ -110,7 +110,7 @@ class Evaluation(NamedTuple):
     @property
     def log_probabilities(self) -> np.ndarray:
         """Logarithms of the probabilities, float64; of 0 that of the smallest float32."""
-        return np.log(np.maximum(self.probabilities, np.finfo(np.float32).tiny).astype(float))
+        return _log(self.probabilities.astype(float))
 
     def at_temperature(self, temperature: float) -> "Evaluation":
         """What the same model would do if its logits were divided by a temperature; see `fit_temperature`.
@@ -184,10 +184,14 @@ def evaluate(model: keras.Model, dataset: "tf.data.Dataset") -> Evaluation:
     correct = probabilities[np.arange(len(labels)), labels]
     return Evaluation(
         accuracy=float(np.mean(probabilities.argmax(axis=1) == labels)),
-        loss=float(-np.log(np.maximum(correct, np.finfo(np.float32).tiny)).mean()),
+        loss=float(-_log(correct).mean()),
         labels=labels,
         probabilities=probabilities,
     )
+
+
+def _log(probabilities: np.ndarray) -> np.ndarray:
+    return np.log(np.maximum(probabilities, np.finfo(np.float32).tiny))
 
 
 def wilson(share: float, count: int) -> tuple[float, float]:

@@ -30,9 +30,7 @@ class LearningRates(NamedTuple):
 
     rates: np.ndarray
     losses: np.ndarray  # cross-entropy of one batch each, before its step
-    suggested: (
-        float  # a tenth of the rate at which the smooth loss was lowest; nan if it never fell, or never rose again
-    )
+    suggested: float  # where to begin, as `find_learning_rate` says; nan where the loss did not fall
 
     @property
     def smooth(self) -> np.ndarray:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import nbformat
 
+from build import SECONDS
 from exercises import Check, is_check, is_exercise, points, read_check, read_exercise
 from sources import HERE, Lesson, compose, read_lessons
 
@@ -23,7 +24,6 @@ c.CourseDirectory.course_id = "kerastl"
 c.Execute.timeout = {seconds}  # seconds for a cell; the lessons train networks
 c.ClearSolutions.code_stub = {{"python": "# Your code here"}}  # not an error: the notebook must run to its end
 """
-SECONDS = 150
 
 
 def for_nbgrader(lesson: Lesson, lessons: list[Lesson]) -> nbformat.NotebookNode:

@@ -14,7 +14,7 @@ import jupytext
 import nbformat
 import yaml
 
-from exercises import CHECK, WRONG, is_exercise, read_exercise
+from exercises import WRONG, is_check, is_exercise, read_exercise
 from kerastl.plots.workflow import STEPS
 from slide_places import mark_slides
 
@@ -98,7 +98,7 @@ def compose(lesson: Lesson, lessons: list[Lesson], solved: bool) -> nbformat.Not
             exercise = read_exercise(source)
             source = exercise.solved if solved else exercise.asked
         metadata = {"tags": tags} if tags else {}
-        if CHECK.search(source):  # folded: it tells the answer
+        if is_check(cell):  # folded: it tells the answer
             source = f"# Run this cell to see whether your answer is right.\n{source}"
             metadata |= {"jupyter": {"source_hidden": True}, "cellView": "form"}
         new = nbformat.v4.new_code_cell if cell.cell_type == "code" else nbformat.v4.new_markdown_cell

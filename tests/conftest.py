@@ -205,7 +205,6 @@ def matplotlib_stays(monkeypatch):
     before = dict(mpl.rcParams)
     yield
     assert dict(mpl.rcParams) == before
-    plt.close("all")
 
 
 @pytest.fixture

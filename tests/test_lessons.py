@@ -437,7 +437,6 @@ def test_a_lesson_begins_with_one_line_and_the_picture_of_its_step(capsys):
     assert re.fullmatch(r"kerastl \S+, Keras \S+, pictures: drawn\n", capsys.readouterr().out)
     assert len(plt.get_fignums()) == 1
     assert "phase 1" in [text.get_text() for text in plt.gca().texts if text.get_weight() == "bold"]
-    plt.close("all")
 
 
 def test_a_lesson_without_a_step_begins_without_a_picture():

@@ -29,7 +29,7 @@ def test_each_way_gets_the_same_number_of_rates_to_try(make):
 
 
 def test_a_run_that_was_measured_is_not_measured_again(make, monkeypatch, tmp_path):
-    monkeypatch.setattr(make["results"], "DATA", tmp_path)
+    monkeypatch.setattr(make["results"], "FILE", tmp_path / "measured.json")
     runs = {}
     assert make["results"].once(runs, "a run", 0, lambda: 0.51234) == 0.5123
     kept = json.loads((tmp_path / "measured.json").read_text())

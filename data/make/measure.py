@@ -24,24 +24,15 @@ import keras
 import numpy as np
 
 import kerastl as tl
-from kerastl.data import few_of_each, make_dataset
+from kerastl.data import make_dataset
 from kerastl.sources import read_folder
-from results import DATA, SEEDS, mean_and_interval, once, read_runs, replace_between
-from tasks import TASKS, WAYS, digits, measure_tasks, task_table
+from results import DATA, FILE, SEEDS, mean_and_interval, once, read_runs, replace_between
+from tasks import TASKS, WAYS, digits, few_pictures, measure_tasks, task_table
 
 EPOCHS = {100: 30, 20: 100}  # training pictures a class: epochs
 CURVES = 100  # training pictures a class of the runs whose learning curves are kept, for lesson 7
 LAYERS = 100
 RATES = {"from scratch": (3e-3, 1e-2, 3e-2), "fine-tuned": (3e-4, 1e-3)}
-
-
-def flowers(per_class: int, seed: int) -> tl.ImageData:
-    """The bundled flowers with `per_class` training pictures of each class, drawn by the seed."""
-    images, labels, rows, class_names = read_folder(DATA / "drawn_flowers", (96, 96))
-    chosen = rows["train"][few_of_each(labels[rows["train"]], per_class, seed)]
-    train = make_dataset(images, labels, shuffle=True, rows=chosen)
-    held_out = (make_dataset(images, labels, rows=rows[part]) for part in ("validation", "test"))
-    return tl.ImageData(train, *held_out, class_names)
 
 
 # Each strategy returns the trained model and its validation accuracy after each epoch.
@@ -85,12 +76,12 @@ def measure_flowers(runs: dict) -> None:
         for name, strategy in (("fine-tuned", fine_tuned), ("from scratch", from_scratch)):
             rates = {}
             for rate in RATES[name]:
-                data = flowers(per_class, seed=100)  # a seed of its own: the five that count choose nothing
+                data = few_pictures("near", per_class, seed=100)  # not one of the five that count
                 tried = partial(accuracy, partial(strategy, rate=rate), data, epochs, "validation")
                 rates[rate] = once(runs, f"{name} at {rate:g}, {per_class}, validation", 100, tried)
             strategies[name] = partial(strategy, rate=max(rates, key=rates.get))
         for seed in SEEDS:
-            data = flowers(per_class, seed)
+            data = few_pictures("near", per_class, seed)
             for name, strategy in strategies.items():
                 once(runs, f"{name}, {per_class}", seed, partial(accuracy, strategy, data, epochs, "test"))
                 if per_class == CURVES:
@@ -169,7 +160,7 @@ def main() -> None:
     parser.add_argument("--tasks", nargs="+", choices=TASKS, help="measure only these of the three tasks")
     parser.add_argument("--ways", nargs="+", choices=WAYS, default=WAYS, help="only these ways of the tasks")
     args = parser.parse_args()
-    runs = read_runs()
+    runs = read_runs(FILE)
     if not args.tables and not args.tasks:
         measure_probes(runs, args.photos)
         measure_flowers(runs)

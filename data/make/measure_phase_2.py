@@ -11,12 +11,10 @@ trained in phase 1, BatchNorm that moves or is held still, and the rate of phase
 differs: the same pictures, augmentation, number of epochs, and start of all weight arrays.
 """
 
-import json
 import os
 from collections.abc import Iterator
 from functools import partial
 from itertools import product
-from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -25,8 +23,9 @@ import numpy as np
 
 import kerastl as tl
 from kerastl.graph import find_base_model
+from results import DATA, read_runs, write_runs
 
-FILE = Path(__file__).parent.parent / "phase_2.json"
+FILE = DATA / "phase_2.json"
 SEEDS = range(3)
 NEAR, FAR = "drawn_flowers", "drawn_butterflies"
 PHASE_1_EPOCHS = 10
@@ -102,11 +101,9 @@ def measure(runs: dict) -> None:
         for way, run in wanted.items():
             result = runs.setdefault(way, {})[str(seed)] = np.round(run(start), 4).tolist()
             print(f"{way}, seed {seed}: {result}", flush=True)
-            unfinished = FILE.with_suffix(".part")
-            unfinished.write_text(json.dumps(runs, indent=1) + "\n")
-            unfinished.replace(FILE)
+            write_runs(runs, FILE)
         keras.backend.clear_session()
 
 
 if __name__ == "__main__":
-    measure(json.loads(FILE.read_text()) if FILE.exists() else {})
+    measure(read_runs(FILE))

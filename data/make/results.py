@@ -7,15 +7,23 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from kerastl.files import written_whole
+
 DATA = Path(__file__).parent.parent
+FILE = DATA / "measured.json"
 SEEDS = range(5)
 STUDENT = {2: 12.706, 3: 4.303, 4: 3.182, 5: 2.776}  # number of seeds: Student's t for 95 %
 
 
-def read_runs() -> dict:
+def read_runs(file: Path) -> dict:
     """All results so far: {name of the run: {seed: result}}."""
-    file = DATA / "measured.json"
     return json.loads(file.read_text()) if file.exists() else {}
+
+
+def write_runs(runs: dict, file: Path) -> None:
+    """Write all results, whole or not at all."""
+    with written_whole(file) as unfinished:
+        unfinished.write_text(json.dumps(runs, indent=1) + "\n")
 
 
 def once(runs: dict, name: str, seed: int, measure):
@@ -26,12 +34,10 @@ def once(runs: dict, name: str, seed: int, measure):
     if str(seed) not in runs.get(name, {}):
         keras.utils.set_random_seed(seed)
         result = np.round(measure(), 4).tolist()
-        runs.update(read_runs())
+        runs.update(read_runs(FILE))
         runs.setdefault(name, {})[str(seed)] = result
         print(f"{name}, seed {seed}: {result}", flush=True)
-        unfinished = DATA / "measured.json.part"
-        unfinished.write_text(json.dumps(runs, indent=1) + "\n")
-        unfinished.rename(DATA / "measured.json")
+        write_runs(runs, FILE)
         keras.backend.clear_session()
     return runs[name][str(seed)]
 

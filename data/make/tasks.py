@@ -65,13 +65,18 @@ class Start(NamedTuple):
     heads: list  # the weight arrays of the head after phase 1, which three ways begin with: empty before the first
 
 
-def begin(task: str, per_class: int, seed: int) -> Start:
+def few_pictures(task: str, per_class: int, seed: int) -> tl.ImageData:
     """A task with `per_class` training pictures of each class, drawn by the seed."""
     images, labels, rows, class_names = pictures(task)
     chosen = rows["train"][few_of_each(labels[rows["train"]], per_class, seed)]
     train = make_dataset(images, labels, shuffle=True, rows=chosen)
     held_out = (make_dataset(images, labels, rows=rows[part]) for part in ("validation", "test"))
-    return Start(tl.ImageData(train, *held_out, class_names), EPOCHS[per_class], seed, [])
+    return tl.ImageData(train, *held_out, class_names)
+
+
+def begin(task: str, per_class: int, seed: int) -> Start:
+    """What all ways begin with."""
+    return Start(few_pictures(task, per_class, seed), EPOCHS[per_class], seed, [])
 
 
 def learn(start: Start, way: str, rate: float, part: str) -> float:

@@ -24,6 +24,7 @@ def seal(dataset):
 
     Raises:
         TypeError: it is no `tf.data.Dataset`.
+        ValueError: it is sealed already.
 
     Example:
         >>> test = seal(test)

@@ -185,10 +185,9 @@ def _some_of_each(dataset, count: int) -> tuple[list[tuple[int, np.ndarray, int]
         found = {label: sorted(own, key=lambda one: one[:2])[:each] for label, own in found.items()}
     known = sorted(found)
     shown = [known[place] for place in np.linspace(0, len(known) - 1, min(count, len(known))).round().astype(int)]
-    rows = [(rank, label, one) for label in shown for rank, one in enumerate(found[label])]
-    return [(number, image, label) for _, label, (_, number, image) in sorted(rows, key=lambda row: row[:2])], len(
-        known
-    )
+    ranks = range(max(map(len, found.values())))
+    chosen = [(*found[label][rank][1:], label) for rank in ranks for label in shown if rank < len(found[label])]
+    return chosen, len(known)
 
 
 def _grid(count: int, columns: int = 5):
