@@ -300,7 +300,8 @@ def test_a_pair_read_as_the_output_stays():
 def test_in_16_bits_nothing_is_folded_since_it_would_round_as_much_again(policy):
     keras.config.set_dtype_policy(policy)
     try:
-        model, _, _ = small(FOLDED["no_bias"])
+        image = keras.Input((8, 8, 4))
+        model = keras.Model(image, FOLDED["no_bias"](image))  # not run: a simple CPU has no convolution in bfloat16
         assert fold_norms(model, {}) is model
     finally:
         keras.config.set_dtype_policy("float32")

@@ -27,7 +27,7 @@ import kerastl as tl
 from kerastl.data import make_dataset
 from kerastl.sources import read_folder
 from results import DATA, FILE, SEEDS, mean_and_interval, once, read_runs, replace_between
-from tasks import TASKS, WAYS, digits, few_pictures, measure_tasks, task_table
+from tasks import SIZES, TASKS, WAYS, digits, few_pictures, measure_tasks, task_table
 
 EPOCHS = {100: 30, 20: 100}  # training pictures a class: epochs
 CURVES = 100  # training pictures a class of the runs whose learning curves are kept, for lesson 7
@@ -159,13 +159,16 @@ def main() -> None:
     parser.add_argument("--tables", action="store_true", help="measure nothing")
     parser.add_argument("--tasks", nargs="+", choices=TASKS, help="measure only these of the three tasks")
     parser.add_argument("--ways", nargs="+", choices=WAYS, default=WAYS, help="only these ways of the tasks")
+    parser.add_argument(
+        "--sizes", nargs="+", type=int, choices=SIZES, default=SIZES, help="only so many pictures a class"
+    )
     args = parser.parse_args()
     runs = read_runs(FILE)
     if not args.tables and not args.tasks:
         measure_probes(runs, args.photos)
         measure_flowers(runs)
     if not args.tables:
-        measure_tasks(runs, args.tasks or TASKS, args.ways)
+        measure_tasks(runs, args.tasks or TASKS, args.ways, args.sizes)
     write_tables(runs)
 
 

@@ -7,6 +7,7 @@ validation pictures with a seed that is not among those that count. The test pic
 
 from collections.abc import Sequence
 from functools import cache, partial
+from itertools import product
 from typing import NamedTuple
 
 import keras
@@ -18,9 +19,10 @@ from kerastl.graph import find_base_model
 from kerastl.sources import read_folder
 from results import DATA, SEEDS, mean_and_interval, once
 
-EPOCHS = {5: 80, 10: 65, 20: 50, 50: 30, 100: 20}  # training pictures a class: epochs
-SIZES = (100, 20)  # of the table
-CURVE = ("from scratch", "head only", "top 100")  # the ways that are also measured with 5, 10 and 50 pictures a class
+EPOCHS = {100: 20, 20: 50, 50: 30, 10: 65, 5: 80}  # training pictures a class, in the order of measuring: epochs
+SIZES = tuple(EPOCHS)
+RATES_OF = {50: 100, 10: 20, 5: 20}  # sizes of the curve, near task only: the size whose best rates they take
+CURVE = ("from scratch", "head only", "top 100")  # the ways of the curve
 TASKS = ("far", "near", "harmful")
 TRY = 100  # the seed with which rates are tried
 VIEWS = 3
@@ -121,20 +123,20 @@ def measure_task(runs: dict, task: str, per_class: int, ways: Sequence[str], rat
             once(runs, f"{task}, {per_class}, {way}", seed, partial(learn, start, way, rates[way], "test"))
 
 
-def measure_tasks(runs: dict, tasks: Sequence[str], ways: Sequence[str]) -> None:
-    """The table of three tasks, then the curve over sizes: with how many pictures is from scratch as good?"""
-    for task in tasks:
-        for per_class in SIZES:
+def measure_tasks(runs: dict, tasks: Sequence[str], ways: Sequence[str], sizes: Sequence[int]) -> None:
+    """The table of three tasks; and the curve over sizes: with how many pictures is from scratch as good?"""
+    for task, per_class in product(tasks, sizes):
+        if per_class not in RATES_OF:
             measure_task(runs, task, per_class, ways)
-    for per_class, rates_of in ((50, 100), (10, 20), (5, 20)) if "near" in tasks else ():
-        measure_task(runs, "near", per_class, [way for way in ways if way in CURVE], rates_of)
+        elif task == "near":
+            measure_task(runs, task, per_class, [way for way in ways if way in CURVE], RATES_OF[per_class])
 
 
 def task_table(runs: dict) -> list[str]:
     """The lines of the table. A row that has no run is left out; a cell of fewer seeds says so."""
     lines = [f"| task | pictures a class | {' | '.join(RATES)} |", "|---|---|" + "---|" * len(RATES)]
     for task in ("near", "far", "harmful"):
-        for per_class in EPOCHS:
+        for per_class in sorted(EPOCHS):
             results = [runs.get(f"{task}, {per_class}, {way}", {}) for way in RATES]
             if any(results):
                 lines.append(f"| {task} | {per_class} | {' | '.join(map(cell, results))} |")

@@ -48,7 +48,7 @@ def note(word, model, accuracy):
 # %% [markdown]
 # ## 1. Pre-trained
 #
-# ![Many pictures go into a network, all of which learns; its weights are saved in a file.](pictures/pre-trained-model.svg)
+# ![Many pictures go into a network, all of which learns; its parameters are saved in a file.](pictures/pre-trained-model.svg)
 #
 # A **pre-trained** network has learned before, on other data, and usually on much more of them. What it learned is in its
 # parameters. You load them from a file.
@@ -174,7 +174,7 @@ for word, share, accuracy in found:
     print(f"{word:32} {share:6.1%} of the parameters can learn   validation accuracy {accuracy:.3f}")
 
 # %% [markdown]
-# ![A table of two questions. For a new task the word is transfer learning. If pre-trained weights learn further, the word is fine-tuning. In one field of the table both words fit.](pictures/two-words.svg)
+# ![A table of two questions. For a new task the word is transfer learning. If pre-trained parameters learn further, the word is fine-tuning. In one field of the table both words fit.](pictures/two-words.svg)
 #
 # **Transfer learning** is the name of the whole idea: knowledge from one task is the start for another. In the table of runs
 # it covers every row but two: the first, where nothing was learned, and the last, which starts from nothing.

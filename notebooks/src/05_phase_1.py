@@ -1,6 +1,6 @@
 # ---
 # title: "Phase 1: why does a small head learn so fast?"
-# minutes: 30
+# minutes: 35
 # needs: lessons 0 and 1
 # step: phase 1
 # goals:

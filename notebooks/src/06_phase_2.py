@@ -24,6 +24,7 @@
 import json
 
 import keras
+import matplotlib.pyplot as plt
 import numpy as np
 import kerastl as tl
 from kerastl.bases import bundled_folder
@@ -120,16 +121,14 @@ open_top(by_hand, 30)
 by_hand.compile(keras.optimizers.Adam(1e-4), loss="sparse_categorical_crossentropy")
 history = by_hand.fit(images, labels, batch_size=len(labels), epochs=3, verbose=0)
 
+# %% [markdown]
+# **Checkpoint.** What learned? And what stayed?
+
 # %%
 before, after = build(dropout=0.0), tl.snapshot(by_hand)
 before.set_weights(head_only)
 moved = [change.path for change in tl.changed_layers(tl.snapshot(before), after)]
 print(len(moved), "weight arrays changed, from", moved[0], "to", moved[-1])
-
-# %% [markdown]
-# **Checkpoint.** What learned? And what stayed?
-
-# %%
 assert any("classifier" not in path for path in moved), "The base has not learned: set `trainable`, then compile."
 assert not any("moving" in path for path in moved), "Freeze every BatchNorm layer, then compile again."
 
@@ -186,9 +185,28 @@ for layers in (5, 30, 100):
     print(f"{layers:4} layers: validation accuracy {trial(layers):.3f}")
 
 # %% [markdown]
-# For the rate, one run each is not enough: the differences are small. So a command of this project,
-# `data/make/measure_phase_2.py`, made longer runs with three seeds. A file keeps the results. They are of the drawn pictures,
-# whatever `WORLD` is.
+# For the rate there is a quick look, the **range test** ([Smith, 2017](https://arxiv.org/abs/1506.01186)). One short run begins with a rate that is far too low, and
+# each batch raises it. The loss stays, then falls, then explodes. `find_learning_rate` does this and puts everything back.
+#
+# **Predict.** Once we ask a new model before phase 1, once our model before phase 2. For which of the two does the loss fall
+# clearly before it explodes?
+#
+# <details><summary>Answer</summary>For the new one: its head knows nothing yet. Before phase 2 the loss is low already, and one
+# step changes less than chance does from batch to batch. There the test shows only where the rate is too high.</details>
+
+# %%
+model.set_weights(head_only)
+tl.unfreeze_top(model, 30)
+figure, sides = plt.subplots(1, 2, figsize=(9, 3.3), layout="constrained")
+for phase, one, ax in (("phase 1", build(), sides[0]), ("phase 2", model, sides[1])):
+    found = tl.find_learning_rate(one, data, verbose=0)
+    tl.plot_learning_rates(found, ax=ax).set_title(f"before {phase}")
+    print(f"before {phase}: suggested rate {found.suggested:.1g}, the loss explodes at {found.rates[-1]:.1g}")
+
+# %% [markdown]
+# `nan` means: no rate can be suggested. To choose below the explosion, one short run of each rate is not enough: the
+# differences are small. So a command of this project, `data/make/measure_phase_2.py`, made longer runs with three seeds. A file
+# keeps the results. They are of the drawn pictures, whatever `WORLD` is.
 #
 # **Predict.** Phase 1 had a rate of 0.001. Many texts say: at least ten times lower in phase 2. Is 0.0001 the best here?
 #
