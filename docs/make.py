@@ -1,7 +1,4 @@
-"""Draw the pictures of the README again, from one run on the bundled flowers and ten short ones: `python docs/make.py`.
-
-Takes about five minutes on two cores.
-"""
+"""Draw the pictures of the README again, from one run on the bundled flowers and fifteen short ones."""
 
 import os
 from pathlib import Path
