@@ -61,8 +61,8 @@ def make_parser() -> argparse.ArgumentParser:
     train.add_argument(
         "--layers",
         default="30",
-        metavar="N|NAME",
-        help="how many layers to unfreeze from the top, or the lowest one's name (default: %(default)s)",
+        metavar="N|NAME|all",
+        help="how many layers to unfreeze from the top, the lowest one's name, or all (default: %(default)s)",
     )
     train.add_argument("--epochs", type=int, default=10, help="in each of the two phases (default: %(default)s)")
     train.add_argument("--batch-size", type=int, default=32, metavar="IMAGES", help="default: %(default)s")

@@ -10,6 +10,8 @@ import numpy as np
 
 from kerastl.graph import find_base_model, is_batch_norm, leaf_layers, sublayers
 
+ALL = "all"
+
 
 class Unfrozen(NamedTuple):
     """What `unfreeze_top` did."""
@@ -22,7 +24,7 @@ class Unfrozen(NamedTuple):
 
     def __str__(self) -> str:
         return (
-            f"{self.layers} layers from {self.first_layer!r}: {self.layers_with_weights} with weights to train "
+            f"{self.layers} layers from {self.first_layer!r}: {self.layers_with_weights} with weight arrays to train "
             f"({self.parameters:,} parameters), {self.batch_norms_held} BatchNorm held still"
         )
 
@@ -51,8 +53,8 @@ def unfreeze_top(model: keras.Model, layers: int | str) -> Unfrozen:
     Args:
         model: as `build_model` returns it.
         layers: how many layers to unfreeze, counted from the top as in `base.layers[-layers:]`; or the name of the
-            lowest layer to unfreeze. A count includes layers without weights (ReLU, Add): the result tells what it
-            came to.
+            lowest layer to unfreeze; or "all". A count includes layers without weights (ReLU, Add): the result tells
+            what it came to.
 
     Returns:
         `Unfrozen(first_layer, layers, layers_with_weights, parameters, batch_norms_held)`.
@@ -96,7 +98,7 @@ def check_layers(layers, base: keras.Model | None = None) -> None:
     if isinstance(layers, str):
         return
     if not isinstance(layers, Integral) or isinstance(layers, bool):
-        raise ValueError(f"Received layers={layers!r}. Expected a whole number or the name of a layer.")
+        raise ValueError(f"Received layers={layers!r}. Expected a whole number, the name of a layer, or 'all'.")
     if layers < 1 or (base is not None and layers > len(base.layers)):
         most = "or more" if base is None else f"to {len(base.layers)}, the number of layers of {base.name!r}"
         raise ValueError(f"Received layers={layers}. Expected 1 {most}.")
@@ -106,6 +108,8 @@ def _find_start(base: keras.Model, layers: int | str) -> int:
     from kerastl.bases import suggest
 
     check_layers(layers, base)
+    if layers == ALL:
+        return 0
     if isinstance(layers, str):
         names = [layer.name for layer in base.layers]
         if layers not in names:

@@ -42,6 +42,11 @@ def test_unfreezing_by_name_starts_at_that_layer(toy, arrays, differing):
     assert differing(*one_step(toy, arrays)) == kernels("conv3", "conv4")
 
 
+def test_all_is_the_whole_base(toy, arrays, differing):
+    assert tl.unfreeze_top(toy, "all") == tl.unfreeze_top(toy, 13)
+    assert differing(*one_step(toy, arrays)) == kernels("conv1", "conv2", "conv3", "conv4")
+
+
 def test_unfreezing_twice_is_the_same_as_once(toy, arrays, differing):
     first = tl.unfreeze_top(toy, 6)
     assert tl.unfreeze_top(toy, 6) == first
@@ -124,7 +129,7 @@ def test_the_result_counts_what_training_can_change(toy):
 
 def test_the_result_reads_as_a_sentence(toy):
     text = str(tl.unfreeze_top(toy, 6))
-    assert text == "6 layers from 'conv3': 2 with weights to train (1,056 parameters), 2 BatchNorm held still"
+    assert text == "6 layers from 'conv3': 2 with weight arrays to train (1,056 parameters), 2 BatchNorm held still"
 
 
 # ---- wrong input
@@ -140,7 +145,7 @@ def test_an_impossible_number_of_layers_is_an_error(toy, layers):
 
 @pytest.mark.parametrize("layers", [True, 3.0, None])
 def test_something_else_than_a_number_or_a_name_is_an_error(toy, layers):
-    with pytest.raises(ValueError, match=r"Received layers=.*Expected a whole number or the name of a layer"):
+    with pytest.raises(ValueError, match=r"Received layers=.*Expected a whole number, the name of a layer, or 'all'"):
         tl.unfreeze_top(toy, layers)
 
 

@@ -57,3 +57,20 @@ def test_the_frozen_base_sees_the_far_task_in_part_and_fine_tuning_learns_it():
     assert 0.65 < head.mean() < 0.8
     assert best.mean() > head.mean() + 0.08
     assert best.min() > head.max()
+
+
+def test_what_the_page_says_of_the_table_holds():
+    """docs/which_strategy.md and lesson 7."""
+    measured = json.loads((ROOT / "data/measured.json").read_text())
+
+    def runs(task: str, per_class: int, way: str) -> np.ndarray:
+        return np.array([measured[f"{task}, {per_class}, {way}"][str(seed)] for seed in range(5)])
+
+    for per_class in (20, 100):
+        means = [runs("far", per_class, way).mean() for way in ("head only", "top 30", "top 100", "all")]
+        assert means == sorted(means)
+    assert (runs("far", 20, "from scratch") < runs("far", 20, "all")).all()
+    assert (runs("far", 100, "from scratch") < runs("far", 100, "all")).sum() == 4
+    assert (runs("near", 20, "from scratch") < runs("near", 20, "head only") - 0.2).all()
+    near = [runs("near", 20, way).mean() for way in ("head only", "top 30", "top 100", "all")]
+    assert max(near) - near[0] < 0.05

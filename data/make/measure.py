@@ -139,7 +139,8 @@ def write_tables(runs: dict) -> None:
     mark = "<!-- measured: written by data/make/measure.py -->"
     replace_between(mark, DATA.parent / "README.md", [*flowers, "", *probes])
     replace_between(mark, DATA / "README.md", [*flowers, "", *probes])
-    replace_between("<!-- tasks: written by data/make/measure.py -->", DATA / "README.md", task_table(runs))
+    for file in (DATA / "README.md", DATA.parent / "docs" / "which_strategy.md"):
+        replace_between("<!-- tasks: written by data/make/measure.py -->", file, task_table(runs))
     record = json.loads((DATA / "garden" / "training.json").read_text())
     facts = [f"| {name.replace('_', ' ')} | {value} |" for name, value in record.items()]
     sums = [

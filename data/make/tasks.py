@@ -15,7 +15,6 @@ import numpy as np
 
 import kerastl as tl
 from kerastl.data import few_of_each, make_dataset
-from kerastl.graph import find_base_model
 from kerastl.sources import read_folder
 from results import DATA, SEEDS, mean_and_interval, once
 
@@ -97,7 +96,7 @@ def learn(start: Start, way: str, rate: float, part: str) -> float:
             start.heads.extend(model.layers[-1].get_weights())
         model.layers[-1].set_weights(start.heads)
         keras.utils.set_random_seed(start.seed)  # the same chance in phase 2, whoever trained the head
-        tl.unfreeze_top(model, len(find_base_model(model).layers) if way == "all" else int(way.removeprefix("top ")))
+        tl.unfreeze_top(model, way if way == "all" else int(way.removeprefix("top ")))
         tl.fine_tune(model, few, epochs=epochs - epochs // 2, learning_rate=rate, **how)
     return tl.evaluate(model, getattr(data, part)).accuracy
 

@@ -75,8 +75,8 @@ def check_leaks(work: Work) -> str:
             ]
             shown = " and ".join(f"{file.parent.name}/{file.name}" for file in files[:2])
             raise MissingError(
-                f"{len(both)} of the pictures in {one} are in {other}, too, such as {shown}: compare what is in the "
-                "files, keep one of each, and then split."
+                f"{len(both)} of the pictures in {one} are in {other}, too, such as {shown}: files can differ and "
+                "show the same. Look at both, put such pictures into one part or keep one of them, and then split."
             )
     return "no picture is in two parts"
 

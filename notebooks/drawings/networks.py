@@ -45,7 +45,7 @@ def pre_trained_model(ax) -> None:
     network(ax, 168, 42, 5, width=50)
     arrow(ax, (206, 75), (232, 75), width=2)
     page(ax, 242, 50, 38, 50)
-    word(ax, 261, 69, "weights", 7)
+    word(ax, 261, 70, "0.7  0.1\n0.3  0.4", 6)
     word(ax, 62, 18, "many pictures")
     word(ax, 168, 18, "learned")
     word(ax, 261, 18, "saved")
@@ -67,7 +67,7 @@ def head(ax) -> None:
     network(ax, 70, 25, 1, width=64, height=95)
     for y, name, width in ((118, "rose", 62), (98, "tulip", 22), (78, "daisy", 8)):
         word(ax, 190, y, name, ha="right")
-        box(ax, 198, y - 6, width, 12, fill=TRAINABLE, hatch="////", edgecolor="white", linewidth=0.5)
+        box(ax, 198, y - 6, width, 12, fill=GREY)
     arrow(ax, (98, 111), (150, 111), width=2)
     word(ax, 112, 55, "base", ha="left")
     word(ax, 100, 131, "head", 10, weight="bold", ha="left")
@@ -96,7 +96,7 @@ def freeze(ax) -> None:
     arrow(ax, (215, 104), (130, 82), GREY, 2, linestyle="--")
     cross(ax, 170, 93, 18)
     word(ax, 218, 118, "training")
-    word(ax, 205, 55, "the weights\nstay as they are")
+    word(ax, 205, 55, "the parameters\nstay as they are")
 
 
 @picture
@@ -159,7 +159,7 @@ def learning_from_scratch(ax) -> None:
     arrow(ax, (104, 85), (174, 85), width=2)
     word(ax, 139, 98, "learn all")
     network(ax, 220, 40, 5, width=60, height=85)
-    word(ax, 60, 20, "random weights")
+    word(ax, 60, 20, "random\nparameters")
     word(ax, 220, 20, "after training")
 
 

@@ -30,6 +30,8 @@
 # is on the **validation** part. We use the **test** part only once, at the end.
 
 # %%
+import numpy as np
+
 import kerastl as tl
 from kerastl.data import pick_images
 
@@ -43,6 +45,7 @@ figure = tl.plot_images(data, count=10)
 # These are pictures of the training part, some of each class. Their names stand above them.
 #
 # **Predict.** Somebody does not look at the pictures, and only guesses. What share of the answers will be right?
+# This share is the **accuracy**.
 #
 # <details><summary>Answer</summary>1 divided by the number of classes. Compare every result below with this.</details>
 
@@ -70,7 +73,8 @@ axes = tl.plot_layers(before)
 
 # %% [markdown]
 # The strip is the network, from the picture on the left to the head on the right. Each piece is a block of layers. The wider
-# it is, the more parameters it has. Blue is frozen, orange can learn.
+# it is, the more parameters it has. Blue is frozen, orange can learn. The dotted part is **BatchNorm**: layers that are held
+# still (lesson 6).
 #
 # **Checkpoint.** If this cell prints nothing, all is well.
 
@@ -82,7 +86,7 @@ assert 0 < total.trainable < 0.1 * total.parameters, "Only the head should be tr
 # ## 3. Train in two phases
 #
 # In phase 1 the base does not change. So its answer to a picture does not change either, and it has to look at each picture
-# only once. That is why phase 1 takes seconds.
+# only once. That is why phase 1 takes seconds. One pass over all training pictures is an **epoch**.
 #
 # Then comes one line that is easy to forget: `unfreeze_top`. It opens the top 30 layers of the base. In phase 2 they learn
 # together with the head, with a lower **learning rate**: in smaller steps.
@@ -104,7 +108,7 @@ print(f"validation accuracy after phase 2: {phase2.history['val_accuracy'][-1]:.
 
 # %% [markdown]
 # Both phases are in one picture, with a line between them. Look at the full curves: they are measured on validation pictures,
-# from which the network does not learn.
+# from which the network does not learn. The left half shows the accuracy, the right one the **loss**: how wrong the answers are.
 
 # %%
 axes = tl.plot_history(phase1, phase2)
@@ -115,6 +119,10 @@ axes = tl.plot_history(phase1, phase2)
 # %%
 moved = {change.path for change in tl.changed_layers(start, tl.snapshot(model))}
 assert any("classifier" in path for path in moved), "The head has not changed. Run phase 1 again."
+assert any("classifier" not in path for path in moved), (
+    "The base has not changed. Run `unfreeze_top` and phase 2 again."
+)
+assert "Conv1/kernel" not in moved, "The bottom of the base has changed. Build the model again."
 assert not any("moving_mean" in path for path in moved), "BatchNorm has changed. It should be held still."
 
 # %% [markdown]
@@ -128,8 +136,8 @@ result = tl.evaluate(model, data.test)
 print(result)
 
 # %% [markdown]
-# `save` writes one file. The names of the classes are inside, and so is the scaling of the pictures. So nobody who opens the
-# file later can get them wrong.
+# `save` writes one file. The names of the classes are inside, and so is the scaling of the pictures. So whoever opens the
+# file later need not know them.
 
 # %%
 tl.save(model, "my_model.keras", data.class_names)
@@ -147,7 +155,7 @@ for guess in tl.predict("my_model.keras", picture):
 # %% [markdown]
 # ## Break it on purpose
 #
-# Here is the most common mistake of all. Somebody starts phase 2 but forgets `unfreeze_top`. The helper notices it:
+# Here is a common mistake. Somebody starts phase 2 but forgets `unfreeze_top`. The helper notices it:
 
 # %%
 forgetful = world.build(data)
@@ -180,8 +188,6 @@ print("weight arrays that changed:", [change.path for change in tl.changed_layer
 # %% tags=["exercise"]
 wrong_of_each = ...
 # solution
-import numpy as np
-
 wrong_of_each = np.bincount(result.labels[result.mistakes], minlength=len(data.class_names))
 # wrong: len(result.mistakes)
 # wrong: [0] * len(data.class_names)
@@ -190,8 +196,14 @@ wrong_of_each = np.bincount(result.labels[result.mistakes], minlength=len(data.c
 # wrong: [3, 3, 3, 3, 3]
 
 # %%
-counts = result.confusion.sum(axis=1) - result.confusion.diagonal()
-check("Exercise 1", wrong_of_each, lambda n: list(n) == list(counts), "One count for each class, by its true class.")
+recall = result.confusion.diagonal() / result.confusion.sum(axis=1)
+of_each = np.bincount(result.labels)
+check(
+    "Exercise 1",
+    wrong_of_each,
+    lambda n: len(n) == len(recall) and np.allclose(1 - np.array(n) / of_each, recall),
+    "One count for each class, by its true class.",
+)
 
 # %% [markdown]
 # **Exercise 2 ★★** Train another model with phase 1 only, for three epochs. Put the trained *model* into `head_only`.
@@ -211,7 +223,7 @@ history = tl.train_head(head_only, data, epochs=3, verbose=0)
 def only_head_learned(trained):
     changed = tl.changed_layers(tl.snapshot(world.build(data)), tl.snapshot(trained))
     only_head = {change.path for change in changed} == {"classifier/kernel", "classifier/bias"}
-    return only_head and tl.evaluate(trained, data.validation).accuracy > 2 * chance
+    return only_head and tl.evaluate(trained, data.validation).accuracy > 1.2 * chance
 
 
 check("Exercise 2", head_only, only_head_learned, "Only the head may have changed, and it has to know something.")
@@ -245,7 +257,7 @@ def all_steps_done(pair):
     }
     base_learned = any("classifier" not in path for path in changed) and not any("moving" in path for path in changed)
     others = loaded.class_names == pictures.class_names != data.class_names
-    return others and base_learned and tl.evaluate(loaded.model, pictures.test).accuracy > 2 / len(loaded.class_names)
+    return others and base_learned and tl.evaluate(loaded.model, pictures.test).accuracy > 1.2 / len(loaded.class_names)
 
 
 check("Exercise 3", mine, all_steps_done, "Other classes, a file from `tl.save`, and a base that learned in phase 2.")

@@ -12,7 +12,7 @@
 # %% [markdown]
 # ## The idea
 #
-# Most mistakes in this field happen before training begins. They give no error. The training runs, a number comes out,
+# Many mistakes in this field happen before training begins. They give no error. The training runs, a number comes out,
 # and the number is wrong.
 #
 # So this lesson is about looking: at the parts, at the pixels, and at what augmentation makes of them. Each step is written
@@ -36,8 +36,8 @@ data = world.load()
 # **Training** pictures: the network learns from them. **Validation** pictures: we watch and choose with them, such as the
 # number of epochs. **Test** pictures: they choose nothing, and are used once, at the end.
 #
-# In plain Keras: one folder for each part, and in it one folder for each class. `prefetch` gets the next batches ready while
-# the network still works on this one.
+# In plain Keras: one folder for each part, and in it one folder for each class. A **batch** is the pictures that go through
+# the network together, here 32. `prefetch` gets the next batches ready while the network still works on this one.
 
 # %%
 folder, size = bundled_folder() / "drawn_flowers", (96, 96)
@@ -161,8 +161,8 @@ for name in ("mobilenet_v2", "vgg16", "densenet", "efficientnet"):
     print(f"{name:14} makes of 0, 128, 255: {np.round(np.ravel(scaled), 2)}")
 
 # %% [markdown]
-# The first wants numbers from -1 to 1. The second wants blue first, and takes away a mean. The third divides, then takes away
-# a mean. The last seems to do nothing, because it scales inside.
+# The first wants numbers from -1 to 1. The second wants blue first, and takes away a mean. The third divides by 255, takes
+# away a mean, and divides again, by a spread. The last seems to do nothing, because it scales inside.
 #
 # Nobody can keep all this in mind. `build_model` puts the right scaling *into* the model: raw pixels go in, always. Both ways
 # for the same pictures:
@@ -280,7 +280,7 @@ check(
         next(iter(d))[0].shape == (16, 64, 64, 3)
         and np.allclose(as_arrays(d)[0].mean(axis=(1, 2)), ours.mean(axis=(1, 2)), atol=3)
     ),  # the same colours, in order
-    "Three arguments have to change, and the folder is that of the test part.",
+    "Take the line for `test` in section 1. Two arguments have to change: the size and the batches.",
 )
 
 # %% [markdown]
@@ -288,7 +288,7 @@ check(
 # `ten_of_each`. (A place is a number: the first picture has place 0.)
 
 # %% tags=["exercise"]
-kinds = as_arrays(data.train)[1]  # the class of each training picture
+pictures, kinds = as_arrays(data.train)  # one reading: each class belongs to its picture
 ten_of_each = ...
 # solution
 ten_of_each = np.concatenate([np.flatnonzero(kinds == kind)[:10] for kind in range(len(names))])
@@ -301,7 +301,10 @@ ten_of_each = np.concatenate([np.flatnonzero(kinds == kind)[:10] for kind in ran
 check(
     "Exercise 2",
     ten_of_each,
-    lambda rows: len(set(rows)) == len(rows) and np.bincount(kinds[list(rows)]).tolist() == [10] * len(names),
+    lambda rows: (
+        len(set(np.array(rows) % len(kinds))) == len(rows)
+        and np.bincount(kinds[list(rows)]).tolist() == [10] * len(names)
+    ),
     "Count the classes of what you chose with `np.bincount`, and look for a place that comes twice.",
 )
 
@@ -326,7 +329,7 @@ def find_near_doubles(images):
 # wrong: lambda images: {(i, j) for j in range(len(images)) for i in range(j)}
 # wrong: lambda images: {(i, j) for j in range(len(images)) for i in range(j) if (images[i] == images[j]).all()}
 # wrong: lambda images: set(map(tuple, np.argwhere(np.triu(thumbnails(images) @ thumbnails(images).T > 0.99, 1)).tolist()))
-# wrong: {(3, 60), (7, 61)}
+# wrong: lambda images: {(int((thumbnails(images)[:-2] @ thumbnails(images)[place]).argmax()), place) for place in (60, 61)}
 # wrong: 61
 
 
@@ -337,7 +340,10 @@ def hide(seed):
     chosen = tests[chance.choice(len(tests), 60, replace=False)]
     first, second = map(int, chance.choice(60, 2, replace=False))
     changed = 0.96 * np.stack([chosen[first], chosen[second][:, ::-1]]) + chance.normal(0, 3, (2, *tests.shape[1:]))
-    return np.concatenate([chosen, changed.clip(0, 255).astype("uint8")]), {(first, 60), (second, 61)}
+    pile = np.concatenate([chosen, changed.clip(0, 255).astype("uint8")])
+    order = chance.permutation(len(pile))
+    place = np.argsort(order)  # where each picture went
+    return pile[order], {tuple(sorted(map(int, place[list(pair)]))) for pair in ((first, 60), (second, 61))}
 
 
 def finds_all(find):

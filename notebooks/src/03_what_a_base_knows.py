@@ -86,8 +86,8 @@ for row, answer, name in zip(grid, answers, places):
 
 # %% [markdown]
 # The picture cannot say what a map answers to. So we measure one thing: how much of a map can be told from the *colours* at
-# the same place and in the fields beside it? We fit a linear rule on half of the places, and ask it about the other half. 1
-# means that the map is a filter of colours, such as edges. 0 means that the colours there tell nothing.
+# the same place and in the fields beside it? We fit a linear rule on every second picture, and ask it about the
+# others. 1 means that the map is a filter of colours, such as edges. 0 means that such a rule can tell nothing.
 
 # %%
 for name, answer in zip(places, answers):
@@ -95,14 +95,15 @@ for name, answer in zip(places, answers):
     small = np.asarray(keras.ops.image.resize(images / 255.0, (height, width), antialias=True))
     padded = np.pad(small, ((0, 0), (1, 1), (1, 1), (0, 0)), mode="edge")
     nine = [padded[:, y : y + height, x : x + width] for y in range(3) for x in range(3)]
-    colours, numbers = np.concatenate(nine, axis=-1).reshape(-1, 27), answer.reshape(-1, maps)
-    half = len(numbers) // 2
-    rule = LinearRegression().fit(colours[:half], numbers[:half])
-    print(f"{name:25} {maps:3} maps, told by colours: {rule.score(colours[half:], numbers[half:]):.2f}")
+    colours = np.concatenate(nine, axis=-1)
+    learn, ask = slice(0, None, 2), slice(1, None, 2)  # every second picture
+    rule = LinearRegression().fit(colours[learn].reshape(-1, 27), answer[learn].reshape(-1, maps))
+    told = rule.score(colours[ask].reshape(-1, 27), answer[ask].reshape(-1, maps))
+    print(f"{name:25} {maps:3} maps, told by colours: {told:.2f}")
 
 # %% [markdown]
 # The share falls from row to row. Low maps are for a good part filters of colours: edges, spots, areas of one colour. High maps
-# answer to something that no colour at that place tells. What it is has no name; the next two sections show what it is good for.
+# answer to something that such a rule tells less and less of. What it is has no name; the next two sections show what it is good for.
 
 # %% [markdown]
 # ## 3. Which pictures are alike?
@@ -180,15 +181,16 @@ print(f"random parameters:        {untrained:.3f}, guessing {1 / len(data.class_
 print(f"pre-trained, butterflies: {far:.3f}, guessing {1 / len(far_data.class_names):.3f}")
 
 # %% [markdown]
-# Flowers are near to what this base has learned, butterflies are far. Here are the features of the flowers as a map.
+# Flowers are near to what this base has learned, butterflies are far. Here are the features of the flowers as points on a
+# plane.
 
 # %%
 axes = tl.plot_features(model, data, part="validation")
 
 # %% [markdown]
 # Each point is a validation picture, each colour a class. A class that forms an island can be told apart by a simple rule. Some
-# classes overlap on the map, and still the rule above tells most of them apart: the map keeps only two of more than a thousand
-# directions.
+# classes overlap here, and still the rule above tells most of them apart: the plane keeps only two of more than a thousand
+# directions. The axes say how much of all differences each direction keeps.
 
 # %% [markdown]
 # ## Break it on purpose
@@ -256,10 +258,14 @@ two_of_three = (kinds[near] == labels[:, None]).sum(axis=1) >= 2
 from sklearn.neighbors import NearestNeighbors
 
 three = kinds[NearestNeighbors(n_neighbors=3, metric="cosine").fit(known).kneighbors(asked, return_distance=False)]
-right = np.median(three == labels[:, None], axis=1) == 1
-check(
-    "Exercise 2", two_of_three, lambda a: len(a) == len(right) and np.mean(a == right) > 0.99, "Sort, and take three."
-)
+
+
+def is_right(answer):
+    expected = np.median(three == labels[:, None], axis=1) == 1
+    return len(answer) == len(expected) and np.mean(answer == expected) > 0.99
+
+
+check("Exercise 2", two_of_three, is_right, "Sort, and take three.")
 
 # %% [markdown]
 # **Exercise 3 ★★★** In which block does the knowledge begin? Write `accuracy_at(name)`: the accuracy of the nearest mean on
@@ -305,7 +311,7 @@ check("Exercise 3", accuracy_at, lambda f: np.allclose([f(n) for n in tried], sc
 #
 # - From bottom to top, maps become smaller and more: from *where* to *what*.
 # - Pictures that we find alike are often alike for the base, too, without any training on them.
-# - So there is a level of accuracy before training. The nearer your classes are to the old ones, the higher it is.
+# - So there is a level of accuracy before training. Here it was higher for the near task than for the far one.
 
 # %%
 print(f"nearest neighbour         {alike:.3f}")
