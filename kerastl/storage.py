@@ -22,7 +22,7 @@ ZEROS = 1 << 24  # bytes written at once, where a file cannot be made longer oth
 # Of the budget. What is kept for the epochs leaves it free. What the next phase can use again (`kerastl.engine.frozen`)
 # lies in memory only while all rooms together stay below it, since it is read once.
 SHARE_FOR_MEMORIES = 0.25
-SHARE_FOR_PICTURES = 0.5  # of the budget, at most: the rest is for what is kept of them
+SHARE_FOR_PICTURES = 0.5  # of the budget, at most: another quarter is for what is kept of them
 
 _in_memory = weakref.WeakValueDictionary()  # {id: array} of all rooms in memory, until nobody uses them any more
 
@@ -186,7 +186,7 @@ def _whole_budget() -> float:
 
 def size_text(size: float) -> str:
     """Bytes for people: "34 MB", "2.1 GB"."""
-    for unit, scale in (("GB", 1e9), ("MB", 1e6)):
-        if size >= scale:
+    for unit, scale in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6)):
+        if size >= 0.9995 * scale:  # what rounds to a thousand of the unit below
             return f"{size / scale:.3g} {unit}"
     return f"{size / 1e3:.3g} kB"

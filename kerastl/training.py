@@ -50,7 +50,7 @@ def train_head(
             in the environment variable KERASTL_MEMORY_MB), else to a temporary file; without room there, and for a
             dataset that augments its images itself, the frozen part runs in every epoch. If at most 30 layers are
             unfrozen later (of a small base, half of them), phase 2 goes on from what phase 1 gave for the images as
-            they are, where memory allows.
+            they are, where there is room for it.
         class_weight: {class index: weight} for classes of unequal size.
         callbacks: Keras callbacks, or one; their `self.model` is the whole model. With one that sets the rate
             (`ReduceLROnPlateau`, `LearningRateScheduler`) the rate does not fall by itself.
@@ -106,7 +106,8 @@ def fine_tune(
 ) -> keras.callbacks.History:
     """Phase 2: train the unfrozen top of the base together with the head, at a lower rate.
 
-    Everything below the lowest unfrozen layer runs once for each of the `views` of an image. Arguments, result and
+    What lies below the cut runs once for the image itself and once for each of its `views`. The cut is at the lowest
+    unfrozen layer, or a little below it where less has to be kept (`kerastl.engine.split`). Arguments, result and
     errors are those of `train_head`, with a lower default rate; call `unfreeze_top` first. `views=None` keeps as many
     views as make at most 4,000 pictures more, and at most three of an image: of 500 images three, of 1,500 two, of more
     than 4,000 none.

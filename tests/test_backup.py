@@ -188,6 +188,16 @@ def test_a_phase_that_was_finished_is_not_trained_again(make_toy, settle, arrays
 
 
 @pytest.mark.slow
+def test_from_scratch_speaks_of_its_own_backup_only(make_toy, data, tmp_path, capsys):
+    for other in ("phase_1.npz", "phase_2.npz"):
+        (tmp_path / other).touch()
+    for _ in range(2):
+        keras.utils.set_random_seed(0)
+        tl.train_from_scratch(make_toy(), data, epochs=1, backup_dir=tmp_path)
+    assert f"To train anew, delete {str(tmp_path / 'from_scratch.npz')!r}." in capsys.readouterr().out
+
+
+@pytest.mark.slow
 def test_a_phase_that_was_stopped_is_over_once_the_next_one_has_begun(make_toy, settle, arrays, data, tmp_path, capsys):
     def train(stops):
         keras.utils.set_random_seed(0)

@@ -92,7 +92,7 @@ def test_an_epoch_is_drawn_by_numpys_generator_with_labels_beside(toy, ordered_d
 def test_streaming_gives_the_same_as_keeping(toy, ordered_data):
     frozen = frozen_part(toy)
     kept = make_batches(frozen, ordered_data.train, 0, shuffle=False, verbose=0, label="")
-    streamed = Streamed(frozen, ordered_data.train, augment=False)
+    streamed = Streamed(frozen, ordered_data.train, views=0)
     assert isinstance(kept, Kept)
     assert (kept.steps, kept.images, streamed.steps) == (3, 24, 3)
     for (kept_tensors, kept_labels), (tensors, labels) in zip(kept.epoch(), streamed.epoch(), strict=True):

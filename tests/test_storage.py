@@ -189,7 +189,9 @@ def test_an_unwritable_temporary_folder_is_an_error(budget, monkeypatch):
         find_room([(2, 3)], least=0)
 
 
-@pytest.mark.parametrize(("size", "text"), [(500, "0.5 kB"), (34.4e6, "34.4 MB"), (2.1e9, "2.1 GB")])
+@pytest.mark.parametrize(
+    ("size", "text"), [(500, "0.5 kB"), (34.4e6, "34.4 MB"), (999.6e6, "1 GB"), (2.1e9, "2.1 GB"), (15.1e12, "15.1 TB")]
+)
 def test_sizes_are_written_for_people(size, text):
     assert size_text(size) == text
 

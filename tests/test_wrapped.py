@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 import kerastl as tl
+from kerastl.engine import batches
 from kerastl.engine.batches import make_batches
 from kerastl.engine.frozen import Frozen
 from kerastl.engine.split import split_model
@@ -105,6 +106,16 @@ def test_an_augmentation_in_a_layer_is_seen(wrapped, data, capsys):
     assert "100%" in capsys.readouterr().out
     source = make_batches(Frozen(wrapped, split_model(wrapped)), data.train, 2, True, 0, "")
     assert np.ptp([float(tensors[0].sum()) for _ in range(6) for tensors, _ in source.epoch()]) > 0
+
+
+@pytest.mark.parametrize(("views", "differ"), [(None, False), (0, False), (2, True), ("fresh", True)])
+def test_without_room_more_images_than_can_be_kept_twice_are_not_augmented(
+    wrapped, ordered_data, monkeypatch, views, differ
+):
+    monkeypatch.setattr(batches, "MOST_EXTRA", 20)  # there are 24: by default no view of them would be kept
+    source = batches.Streamed(Frozen(wrapped, split_model(wrapped)), ordered_data.train, views)
+    one, two = ([tensors[0] for tensors, _ in source.epoch()] for _ in range(2))
+    assert all(np.array_equal(*pair) for pair in zip(one, two, strict=True)) == (not differ)
 
 
 def test_weights_in_front_of_the_base_are_refused(wrapped, data):

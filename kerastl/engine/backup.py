@@ -108,14 +108,14 @@ class Backup(keras.callbacks.Callback):
     @property
     def finished(self) -> bool:
         """Whether the phase is over: it ran to its end, or was stopped, and the next phase has begun from there."""
-        following = self.file.with_name("phase_2.npz")
-        gone_on = following != self.file and following.exists()
+        gone_on = self.file.name == "phase_1.npz" and self.file.with_name("phase_2.npz").exists()
         return self.record["finished"] or (self.record["stopped"] and gone_on)
 
     @property
     def all_phases(self) -> str:
-        """The backups in this folder, as a text: a phase goes on only after the one before it."""
-        files = sorted(self.file.parent.glob("phase_*.npz")) or [self.file]
+        """The backups of this run, as a text: a phase goes on only after the one before it."""
+        pattern = "phase_*.npz" if self.file.name.startswith("phase_") else self.file.name
+        files = sorted(self.file.parent.glob(pattern)) or [self.file]
         return " and ".join(repr(str(file)) for file in files)
 
     def on_train_begin(self, logs=None):

@@ -61,10 +61,12 @@ class Streamed:
 
     kept = False
 
-    def __init__(self, frozen: Frozen, dataset, augment: bool):
-        self._frozen, self._dataset, self._augment = frozen, dataset, augment
+    def __init__(self, frozen: Frozen, dataset, views: int | str | None):
+        """Args: views, as for `make_batches`: whether each epoch augments each image, where the model can."""
+        self._frozen, self._dataset = frozen, dataset
         self.steps = count_batches(dataset)
         self.images = self.steps * _usual_size(itertools.islice(dataset, 2))  # at most
+        self._augment = frozen.augments and (usual_views(self.images) if views is None else views) != 0
 
     def epoch(self) -> Iterator[tuple[list[np.ndarray], np.ndarray]]:
         for images, labels in self._dataset:
@@ -153,7 +155,7 @@ def make_batches(frozen: Frozen, dataset, views, shuffle: bool, verbose: int, la
                 "other pixels in each pass (augmentation?)" if kept else "no room to keep the frozen part's outputs"
             )
             print(f"{label}: {reason}, so the frozen part runs in every epoch", flush=True)
-    return Streamed(frozen, dataset, augment=frozen.augments and views != 0)
+    return Streamed(frozen, dataset, views)
 
 
 def usual_views(images: int) -> int:

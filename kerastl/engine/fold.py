@@ -13,8 +13,8 @@ import numpy as np
 from kerastl.graph import is_network, run_order, single
 from kerastl.private import forget_calls, told_to_train
 
-# What a copy needs to know of a convolution. (Not its initializers, regularizers and constraints: the first would draw
-# from chance, all may be the user's own, and none of them matters here.)
+# What a copy needs to know of a convolution. (The last is the name of its initializer, which "zeros" replaces: its own
+# would draw from chance. Like regularizers and constraints, it may be the user's own, and does not matter here.)
 _SETTINGS = {
     keras.layers.Conv2D: ("filters", "groups", "kernel_initializer"),
     keras.layers.DepthwiseConv2D: ("depth_multiplier", "depthwise_initializer"),

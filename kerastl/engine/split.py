@@ -32,7 +32,7 @@ class Split(NamedTuple):
     front: keras.Model  # raw images -> augmented (in training mode) and scaled images
     lower: keras.Model  # scaled images -> the tensors of the frontier; always run as inference
     upper: keras.Model  # the tensors of the frontier -> probabilities; all that training changes is in here
-    depth: int  # calls of the base inside `lower`; 0 when they do no work, because all of the base is trained
+    depth: int  # how far up the base the cut is, as a place in its order of calls; 0 when nothing below does any work
     below: keras.Model  # `lower` up to the place that both phases pass: what comes by there is worth remembering
     above: keras.Model | None  # from there to the frontier; None where the frontier is there
 

@@ -88,8 +88,8 @@ assert 0 < total.trainable < 0.1 * total.parameters, "Only the head should be tr
 # In phase 1 the base does not change. So its answer to a picture does not change either, and it has to look at each picture
 # only once. That is why phase 1 takes seconds. One pass over all training pictures is an **epoch**.
 #
-# Then comes one line that is easy to forget: `unfreeze_top`. It opens the top 30 layers of the base. In phase 2 they learn
-# together with the head, with a lower **learning rate**: in smaller steps.
+# Then comes one line that is easy to forget: `unfreeze_top`. It opens the top 30 layers of the base. In phase 2 they learn,
+# too, at a lower **learning rate**: in smaller steps.
 #
 # **Predict.** After phase 1, is the accuracy on validation pictures near guessing, or far above it?
 #

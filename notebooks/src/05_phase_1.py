@@ -60,8 +60,9 @@ print(f"after:  {len(base.trainable_weights)} weight arrays can learn, {len(base
 assert not base.trainable_weights, "Set base.trainable = False."
 
 # %% [markdown]
-# Before, some could not learn already: means and variances that BatchNorm stores. No gradient moves them (lesson 6).
-#
+# Even before, some could not learn: means and variances that BatchNorm stores. No gradient moves them (lesson 6).
+
+# %% [markdown]
 # ## 2. Add a classifier
 #
 # ![A small orange block on top of the blue base gives one bar for each class: rose, tulip, daisy.](pictures/head.svg)
@@ -105,18 +106,18 @@ print("Dropout in use:     ", np.array2string(dropout(ones, training=False).nump
 # %% [markdown]
 # ## 3. Compile and train
 #
-# `compile` fixes how the network learns: the **optimizer**, the **learning rate**, which is the size of its steps, and the
-# **loss**, which says how wrong an answer is. The first `fit` after `compile` looks at what is
+# `compile` fixes how the network learns: the **optimizer**, the **learning rate** (the size of its steps), and the **loss**
+# (how wrong an answer is). The first `fit` after `compile` looks at what is
 # trainable, and keeps to it.
 #
 # ![For a picture of a rose, the answer "rose 0.9" has a small loss, "rose 0.1" a large one.](pictures/loss.svg)
 #
-# `fit` goes through all training pictures, epoch after epoch. **EarlyStopping** ends it when the loss on validation pictures
+# `fit` goes through all training pictures each epoch. **EarlyStopping** ends it when the loss on validation pictures
 # has not fallen by `min_delta` for `patience` epochs. It puts back the weight arrays of the last epoch that did.
 #
-# **Predict.** Which accuracy is higher in the first epoch, on training pictures or on validation pictures?
+# **Predict.** Which accuracy is higher in the first epoch: training or validation?
 #
-# <details><summary>Answer</summary>Look at the first line below. The reason follows.</details>
+# <details><summary>Answer</summary>Look at the first line below.</details>
 
 # %%
 by_hand.compile(

@@ -38,8 +38,9 @@ def some(count, seed):
 # %% [markdown]
 # ## 1. One run of each
 #
-# Both ways get the same 20 pictures of each class, the same network, and the same number of epochs. From scratch means: the
-# weights are random, and all of them learn.
+# Both ways get the same 20 pictures of each class, the same network, and the same number of epochs. From
+# scratch sees them a little changed in each epoch (augmentation), head only as they are. From scratch means: the
+# parameters are random, and all of them learn.
 #
 # A fair comparison needs one more thing. BatchNorm keeps moving means, and Keras's momentum for MobileNetV2 is made for very
 # long trainings. In a short one the means would stay near their start (lesson 8). So we set a lower one.
@@ -56,8 +57,8 @@ network.optimizer.build(network.trainable_variables)  # saves time: otherwise Ke
 # %% [markdown]
 # **Predict.** Guessing is right for one of five. After how many epochs will the network from scratch be clearly better?
 #
-# <details><summary>Answer</summary>Look at the left column. It takes long: at first, 100 pictures teach a random network nearly
-# nothing about others.</details>
+# <details><summary>Answer</summary>Look at the column *from scratch*. It takes long: at first, 100 pictures teach a random network
+# nearly nothing about new pictures.</details>
 
 # %%
 EPOCHS, EVERY = 80, 20
@@ -84,7 +85,7 @@ assert len(slow) == EPOCHS // EVERY and len(fast) == EPOCHS, "Both ways get the 
 # ## 2. Start, slope, asymptote
 #
 # Whole curves need more time than a lesson has. So `data/make/measure.py` ran three ways, five seeds each, with 100 pictures of
-# each class, each way at its own best rate. A file keeps the results (of the drawn flowers, whatever `WORLD` is).
+# each class: from scratch and fine-tuned at the best of a few rates, head only at the usual one. A file keeps the results (of the drawn flowers, whatever `WORLD` is).
 #
 # - **start**: the accuracy after the first epoch;
 # - **asymptote**: the mean accuracy of the last fifth of the epochs;
@@ -107,7 +108,8 @@ print(compared)
 
 # %% [markdown]
 # The line is the mean, the band reaches from the lowest to the highest run. The mark at the left is the start, the short line
-# at the right the asymptote.
+# at the right the asymptote. The accuracy is that on validation pictures. Fine-tuned is head only for the first 15 epochs, then
+# phase 2 begins: so far the two lines cover each other.
 #
 # From scratch stays at guessing for some epochs, then climbs. If you have very little time, look at the start. If you have
 # much, look at the asymptote.
@@ -115,13 +117,14 @@ print(compared)
 # %% [markdown]
 # ## 3. How much data does it save?
 #
-# The file also has test accuracies: five runs each, with the learning rate that was best for that way. With 20 pictures of each
+# The file also has test accuracies: five runs each, at rates chosen in the same way. With 20 pictures of each
 # class all ways had 100 epochs, with 100 pictures 30.
 #
 # **Predict.** Head only, with 20 pictures of each class, has some accuracy. Does from scratch reach it with 100 pictures?
 #
-# <details><summary>Answer</summary>Compare the two numbers in the last line. If the second is lower, transfer saves more than four
-# of five pictures on this task. The set has no more than 100, so how many from scratch would need, it does not tell.</details>
+# <details><summary>Answer</summary>Compare the two numbers in the last line. If the second is lower, transfer saved more than four
+# of five pictures *in this time*. With twice as many epochs from scratch came near it on validation pictures
+# (`data/README.md`).</details>
 
 
 # %%
@@ -146,7 +149,8 @@ print(f"head only with 20: {mean('head only, 20'):.3f}, from scratch with 100: {
 # ## 4. Near, far, or harmful: which strategy?
 #
 # The flowers are a **near** task: the base was trained on drawn flowers of other kinds. The butterflies are **far**: it has seen
-# none. For them the file has head only, and phase 2 with the top 30 and the top 100 layers, with as many epochs.
+# none. For them the file has five ways, each with the same number of epochs: from scratch, head only, and phase 2 with the top 30 layers of
+# the base, the top 100, or all.
 #
 # **Predict.** On which task does phase 2 bring more?
 #
@@ -154,34 +158,27 @@ print(f"head only with 20: {mean('head only, 20'):.3f}, from scratch with 100: {
 
 # %%
 for count in (20, 100):
-    for way in ("head only", "top 30", "top 100"):
-        print(f"far task, {count:3} pictures a class, {way:9} {spread(f'far, {count}, {way}')}")
+    for way in ("from scratch", "head only", "top 30", "top 100", "all"):
+        print(f"far task, {count:3} pictures a class, {way:12} {spread(f'far, {count}, {way}')}")
 near = mean("fine-tuned, 100") - mean("head only, 100")
 far = mean("far, 100, top 100") - mean("far, 100, head only")
-print(f"with 100 pictures phase 2 gains {near:+.3f} on the near task, {far:+.3f} on the far one")
+print(f"with 100 pictures the top 100 layers gain {near:+.3f} on the near task, {far:+.3f} on the far one")
 
 # %% [markdown]
-# On the far task each deeper cut is better, with 20 pictures and with 100. What does from scratch reach there? Look at its worst
-# and its best run, and at how many runs there are.
-
-# %%
-print("far task, 100 pictures a class, from scratch:", spread("far, 100, from scratch"))
-print("far task, 100 pictures a class, top 100:     ", spread("far, 100, top 100"))
-
-# %% [markdown]
-# Runs that differ so much say: at this rate from scratch is a lottery on this task, and the best tickets are better than the top
-# 100. Whoever shows one run can show what they like.
+# On the far task the mean rises with each layer more that is opened; with the whole base open it is highest. With 20 pictures each
+# run from scratch is below that. With 100 one run from scratch is above it, and four are below. Whoever shows one run can show
+# what they like.
 #
 # A pre-trained start can also **harm**. Here is a third task: real handwritten digits, small and grey. Nothing is trained but a
 # logistic regression on the features (lesson 4). Once the features come from the base that knows drawn flowers, and five times
-# from random weights.
+# from random parameters.
 
 # %%
 for weights in ("random weights", "garden"):
     print(f"digits, features of {weights:14} test accuracy {spread(f'probe of {weights}, digits')}")
 
 # %% [markdown]
-# Compare the worst run of the random weights with the base. If it is better, this is **negative transfer**: the pre-trained start
+# Compare the worst run of the random parameters with the base. If it is better, this is **negative transfer**: the pre-trained start
 # is worse than a random one. A likely reason: the base has learned to look for petals and colours, and digits have none.
 #
 # So which strategy? What was measured on these drawn tasks and on the digits, as a table:
@@ -189,8 +186,8 @@ for weights in ("random weights", "garden"):
 # | | 20 pictures of each class | 100 pictures of each class |
 # |---|---|---|
 # | **near** | head only; phase 2 adds a little | phase 2 for the last mistakes |
-# | **far** | phase 2, with many layers | phase 2, with many layers; try from scratch with several seeds |
-# | **unlike** | compare with random weights first | the same |
+# | **far** | phase 2, with all layers | phase 2, with all layers |
+# | **unlike** | compare with random parameters first | the same |
 #
 # It is a place to begin with, not a law. Near and far are not written on a folder: head only tells you. If it is nearly as good as
 # you need, your task is near.
@@ -274,7 +271,9 @@ tuned = compared.comparisons[1]
 # wrong: 0.1
 
 # %%
-check("Exercise 1", tuned, lambda row: row is compared.comparisons[1], "Each one has a `name`.")
+check(
+    "Exercise 1", tuned, lambda row: row.name == "fine-tuned" and row in compared.comparisons, "Each one has a `name`."
+)
 
 # %% [markdown]
 # **Exercise 2 ★★** How long does each way need? Write `first_epoch(runs, accuracy)`: for each run the number of the first epoch
@@ -320,15 +319,21 @@ def bootstrap(one, two):
 # wrong: (0.0, 0.1)
 # wrong: lambda one, two: np.percentile(np.array(one) - np.array(two), [2.5, 97.5])
 # wrong: lambda one, two: [np.mean(one) - np.mean(two)] * 2
+# wrong: lambda one, two: np.mean(d := one - two) + np.array([-1.96, 1.96]) * d.std(ddof=1) / len(d) ** 0.5
 # wrong: lambda one, two: (min(one) - max(two), max(one) - min(two))
 
 # %%
-ends = [np.array(curves[way])[:, -1] for way in ("fine-tuned", "head only")]
-chance = np.random.default_rng(1)
-numbers = chance.normal([[0.8], [0.7]], 0.05, (2, 20))
-sums = chance.choice(numbers[0] - numbers[1], (20_000, 20)).mean(axis=1)
+chance = np.random.default_rng(4)
+shared = chance.normal(0.7, 0.05, 8)  # what both runs of one seed have in common
+numbers = shared + 0.1 - chance.exponential(0.03, 8), shared
+sums = chance.choice(numbers[0] - numbers[1], (20_000, 8)).mean(axis=1)
 expected = np.percentile(sums, [2.5, 97.5])
-check("Exercise 3", bootstrap, lambda f: np.allclose(f(*numbers), expected, atol=0.004), "`np.percentile`, at the end.")
+check(
+    "Exercise 3",
+    bootstrap,
+    lambda f: np.allclose(f(*numbers), expected, rtol=0, atol=0.002),
+    "`np.percentile`, at the end.",
+)
 
 # %% [markdown]
 # ## What you have seen
