@@ -46,7 +46,13 @@ class Frozen:
         Args:
             images: raw, (batch, height, width, 3), 0–255.
             augment: take an augmented view of each image.
-            remember: look what is known of the images as they are, and remember what is new.
+            remember: look what is known of the images as they are, and remember what is new; not with `augment`.
+
+        Returns:
+            One float array (batch, ...) for each tensor of the frontier.
+
+        Raises:
+            ValueError: pixels outside 0–255.
         """
         check_pixels(images)
         if augment:
@@ -178,6 +184,14 @@ def predict_padded(model: keras.Model, inputs, batch_size: int):
     """`predict_on_batch`, filling up a smaller last batch, since Keras compiles a model anew for another shape.
 
     Where several devices share a batch, it is filled up to be shared equally.
+
+    Args:
+        model: any Keras model.
+        inputs: one array (images, ...) or several, as the model takes them.
+        batch_size: images in the usual batch; `inputs` may hold fewer, or more.
+
+    Returns:
+        What the model gives for the images, as NumPy arrays (images, ...).
     """
     count, devices = len(keras.tree.flatten(inputs)[0]), count_replicas(model)
     missing = -(-max(batch_size, count) // devices) * devices - count

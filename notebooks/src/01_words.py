@@ -277,7 +277,8 @@ def say_word(before, after):
 
 # wrong: lambda before, after: "fine-tuning"
 # wrong: lambda before, after: "end-to-end" if len(tl.changed_layers(before, after)) == len(before) else "fine-tuning"
-# wrong: lambda before, after: "end-to-end" if len(tl.changed_layers(before, after)) > 50 else say_word(before, after)
+# wrong: lambda before, after: "end-to-end" if len(tl.changed_layers(before, after)) > 50 else "fine-tuning"
+# wrong: lambda a, b: "end-to-end" if all((a[k] != b[k]).any() for k in ("Conv1/kernel", "Conv_1/kernel")) else "fine-tuning"
 # wrong: lambda before, after: found[len(tl.changed_layers(before, after)) % 6][0]
 # wrong: "feature extraction"
 # wrong: 4

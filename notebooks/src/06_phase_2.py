@@ -200,8 +200,7 @@ tl.unfreeze_top(model, 30)
 figure, sides = plt.subplots(1, 2, figsize=(9, 3.3), layout="constrained")
 for phase, one, ax in (("phase 1", build(), sides[0]), ("phase 2", model, sides[1])):
     found = tl.find_learning_rate(one, data, verbose=0)
-    tl.plot_learning_rates(found, ax=ax).set_title(f"before {phase}")
-    print(f"before {phase}: suggested rate {found.suggested:.1g}, the loss explodes at {found.rates[-1]:.1g}")
+    tl.plot_learning_rates(found, ax=ax).set_title(f"before {phase}: suggested {found.suggested:.1g}")
 
 # %% [markdown]
 # `nan` means: no rate can be suggested. To choose below the explosion, one short run of each rate is not enough: the

@@ -13,7 +13,7 @@
 # ## The idea
 #
 # A loud mistake stops the program. A **silent** mistake gives a number, and the number is wrong. All mistakes in this
-# lesson are silent, and all of them are in tutorials that many people copy.
+# lesson are silent, and all of them are easily made.
 #
 # For each: the **symptom**, the **cause**, the **repair**. First comes the model that is right, to compare with.
 
@@ -108,8 +108,7 @@ assert all("moving" in change.path for change in moved), "At a rate of 0 only th
 # ## 3. Not compiled again, or never unfrozen
 #
 # Two ways to a phase 2 in which the base learns nothing. The first: somebody sets `base.trainable = True` and calls `fit`
-# again, without `compile`. The second is in a well-known book: its section on fine-tuning compiles with a low rate, but never
-# sets `trainable`.
+# again, without `compile`. The second: somebody compiles with a low rate, but never sets `trainable`.
 #
 # **Predict.** Does the base learn in the first way?
 #
@@ -188,11 +187,12 @@ print(f"{len(tested & trained)} of {len(tested)} test pictures are trained on in
 import matplotlib.pyplot as plt
 
 augment = keras.layers.RandomRotation(0.5)
-kept = data.train.map(lambda x, y: (augment(keras.ops.cast(x, "float32"), training=True), y)).cache()
-one, two = (list(kept)[0][0].numpy() for epoch in range(2))
+kept = data.train.map(lambda x, y: (x, augment(keras.ops.cast(x, "float32"), training=True))).cache()
+list(kept)  # one pass fills the cache
+(before, one), (_, two) = ([part.numpy() for part in next(iter(kept))] for epoch in range(2))
 print("the same 'augmented' pictures in both epochs:", bool(np.array_equal(one, two)))
-figure, grid = plt.subplots(2, 5, figsize=(7, 3), layout="constrained")
-for row, pictures, title in zip(grid, (one, two), ("first epoch", "second epoch")):
+figure, grid = plt.subplots(3, 5, figsize=(7, 4.5), layout="constrained")
+for row, pictures, title in zip(grid, (before, one, two), ("as it is", "first epoch", "second epoch")):
     row[0].set_title(title, fontsize=9, loc="left")
     for axes, picture in zip(row, pictures):
         axes.imshow(picture / 255)
@@ -225,7 +225,8 @@ print(f"training accuracy {training:.3f}, guessing {1 / len(data.class_names):.3
 #
 # ## Exercises
 #
-# **Exercise 1 ★** Which of the runs in `found` is the worst? Put its name into `worst`.
+# **Exercise 1 ★** Which of the runs in `found` is the worst? Put its name into `worst`. If two are
+# equally bad, either name is right.
 
 # %% tags=["exercise"]
 worst = ...

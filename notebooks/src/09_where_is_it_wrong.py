@@ -49,7 +49,7 @@ print(result)
 # ## 2. Which classes?
 #
 # **Recall**: of the pictures of a class, how many were found? **Precision**: of the pictures that were taken for it, how
-# many truly are? **F1** is a mean of both.
+# many truly are? **F1** is a mean of both (the harmonic one), nearer to the lower.
 #
 # **Predict.** A network says *monarch* to every picture. What is its recall for monarchs?
 #
@@ -79,8 +79,8 @@ assert np.isclose(result.confusion.trace() / result.confusion.sum(), result.accu
 # %% [markdown]
 # ## 3. The surest mistakes
 #
-# The most useful pictures are those where the network was very sure, and wrong. Look at them, one by one. Often the label
-# is wrong, or there are two things in the picture, or the background belongs to another class.
+# The most useful pictures are those where the network was very sure, and wrong. Look at them, one by one. In real folders
+# the label is often wrong, or there are two things in the picture. Here no label is wrong: what do you see instead?
 
 # %%
 figure = tl.plot_mistakes(result, data, count=5)
@@ -95,8 +95,8 @@ figure = tl.plot_mistakes(result, data, count=5)
 #
 # **Predict.** For a picture that it gets right: will the heat be on the butterfly, or on the background?
 #
-# <details><summary>Answer</summary>Look at each map. Heat on the background would mean that the network has learned something
-# else than butterflies, although it is right.</details>
+# <details><summary>Answer</summary>Look at each map. It is coarse, so some heat lies beside the wings. Heat *only* on the background
+# could mean that the network has learned something else than butterflies.</details>
 
 # %%
 import matplotlib.pyplot as plt
@@ -108,16 +108,16 @@ for axes, (image, label) in zip(grid, pick_images(data.test, right)):
     tl.plot_heat(tl.grad_cam(model, image, names[label], class_names=names), ax=axes)
 
 # %% [markdown]
-# What is bright speaks for the class in the title. Such a map shows where the network looked, not why. It does not prove
+# Yellow places speak for the class in the title; the number is its probability. Such a map shows where the network looked, not why. It does not prove
 # that the network is right.
 
 # %% [markdown]
 # ## 5. Does it know when it is unsure?
 #
-# The network gives a probability. Take all pictures for which it says about *four fifths*. If four of five of them are right,
-# and so on for each other probability, it is **calibrated**: what it says is how often it is right. Below the dashed line it is
-# **too sure** (over-confident), above it **not sure enough**. We look at the network from above, and at one whose head had few
-# pictures, for very long.
+# Take all pictures for which the network says about *four fifths*. If four of five of them are right, and so on for each other
+# probability, it is **calibrated**: what it says is how often it is right. The **calibration error** is
+# the mean distance between the two, weighted by the pictures. A network can be **too sure** (over-confident), or **not sure
+# enough**. We look at this lesson's network, and at one whose head had few pictures, for very long.
 #
 # **Predict.** Which of the two is too sure?
 #
@@ -132,17 +132,16 @@ history = tl.train_head(sure_model, few, epochs=100, learning_rate=0.03, verbose
 sure_result = tl.evaluate(sure_model, data.test)
 
 # %%
-for name, one in (("from above", result), ("few pictures, very long", sure_result)):
+for name, one in (("all pictures", result), ("few pictures, very long", sure_result)):
     says, right = one.probabilities.max(axis=1).mean(), one.accuracy
     print(f"{name:24} says {says:.3f}, is right {right:.3f}, calibration error {one.calibration_error:.3f}")
 
 # %% [markdown]
-# The **calibration error** is the mean distance of the points from the line, weighted by their pictures.
+# In the pictures below a dashed line means calibrated. A point under the line: too sure. A point over it: not sure enough.
 #
 # A network that is wrongly sure can be repaired without training. **Temperature scaling** divides what enters the softmax by
 # one number, the temperature T. Above 1 it makes all probabilities flatter, below 1 sharper. T is found on *validation*
 # pictures. The order of the classes stays, so the accuracy stays, too.
-
 #
 # **Predict.** Which of the two networks needs a T above 1?
 #
@@ -152,12 +151,12 @@ for name, one in (("from above", result), ("few pictures, very long", sure_resul
 import matplotlib.pyplot as plt
 
 figure, grid = plt.subplots(1, 2, figsize=(8, 4), layout="constrained")
-for axes, name, network in zip(grid, ("from above", "few pictures, very long"), (model, sure_model)):
+for axes, name, network in zip(grid, ("all pictures", "few pictures, very long"), (model, sure_model)):
     before = tl.evaluate(network, data.test)
     temperature = tl.fit_temperature(tl.evaluate(network, data.validation))
     after = before.at_temperature(temperature)
     tl.plot_calibration(before, after, ax=axes)
-    axes.set_title(f"{name}: T = {temperature:.2f}", fontsize=9)
+    axes.set_title(f"{name}: T = {temperature:.2f}", fontsize=9, pad=36)
     print(f"{name:24} T {temperature:.2f}, error {before.calibration_error:.3f} -> {after.calibration_error:.3f}")
 
 # %% [markdown]
@@ -201,8 +200,8 @@ lowest = min(score.recall for score in result.class_scores)
 check("Exercise 1", hardest, lambda n: result.class_scores[names.index(n)].recall == lowest, "Look at the table.")
 
 # %% [markdown]
-# **Exercise 2 ★★** A person looks at that share of the pictures of which the network is least sure, and makes no mistake. The
-# network answers for the rest. Write `together(result, share)`: the accuracy of both.
+# **Exercise 2 ★★** A person looks at a share of the pictures, those of which the network is least sure, and makes no mistake.
+# The network answers for the rest. Write `together(result, share)`: the accuracy of both.
 
 # %% tags=["exercise"]
 together = ...
@@ -222,12 +221,13 @@ def together(result, share):
 # wrong: lambda result, share: 1.0
 
 # %%
-surest = np.argsort(-result.probabilities.max(axis=1))[: len(result.labels) // 2]
-half = 0.5 + (result.predictions == result.labels)[surest].mean() / 2
+order = np.argsort(-result.probabilities.max(axis=1))
+hits = (result.predictions == result.labels)[order]
+wanted = {share: share + hits[: round((1 - share) * len(hits))].sum() / len(hits) for share in (0.25, 0.5, 0.9)}
 check(
     "Exercise 2",
     together,
-    lambda f: abs(f(result, 0.5) - half) < 0.003 and f(result, 1) == 1,
+    lambda f: all(abs(f(result, share) - value) < 0.003 for share, value in wanted.items()),
     "Sort by the highest probability.",
 )
 

@@ -57,7 +57,8 @@ import warnings
 with warnings.catch_warnings(record=True) as caught:
     warnings.simplefilter("always")
     data = tl.load_images(folder, image_size=world.image_size)
-print(str(caught[-1].message).splitlines()[0])
+for line in str(caught[-1].message).splitlines()[:2]:
+    print(line.replace(f"{folder.parent}/", ""))
 
 # %%
 _, labels = as_arrays(data.train)
@@ -106,7 +107,7 @@ print(f"with weights:    recall {weighted.recall:.3f}, precision {weighted.preci
 
 # %% [markdown]
 # We measure on the validation pictures of the course here, because there are more of them than in our small folder. The test
-# pictures stay closed: with or without weights is a choice. One run each: a small difference means nothing.
+# pictures stay closed: with or without class weights is a choice. One run each: a small difference means nothing.
 #
 # ## 3. Phase 2, and the test
 #
@@ -140,7 +141,8 @@ answer = same.predict(pixels[None], verbose=0)[0]
 print("class", answer.argmax(), f"with probability {answer.max():.4f}")
 
 # %% [markdown]
-# The network and the scaling of the pixels are in this file. But what is class 2? That is in your notebook, and a year later
+# The network and the scaling of the pixels are in this file. (`save_weights` would keep the parameters alone: no network, no
+# scaling, no names.) But what is class 2? That is in your notebook, and a year later
 # nobody knows. `tl.save` writes the names into the file, too, and what you want to note.
 #
 # **Predict.** Will `tl.predict` give another probability?
@@ -207,20 +209,26 @@ print("one picture, asked five times:", ", ".join(f"{probability:.3f}" for proba
 # %% [markdown]
 # ## Exercises
 #
-# **Exercise 1 ★** Count the training pictures of each class again, from `data.train` alone. Put the counts, as an array,
+# **Exercise 1 ★** Count the *validation* pictures of each class. Put the counts, as an array,
 # into `counts`.
 
 # %% tags=["exercise"]
 counts = ...
 # solution
-counts = np.bincount(as_arrays(data.train)[1])
+counts = np.bincount(as_arrays(data.validation)[1])
 # wrong: 9
-# wrong: np.bincount(as_arrays(source.train)[1])
+# wrong: np.bincount(as_arrays(source.validation)[1])
+# wrong: sizes
 # wrong: np.bincount(as_arrays(data.test)[1])
 # wrong: len(labels)
 
 # %%
-check("Exercise 1", counts, lambda n: np.array_equal(n, sizes), "`as_arrays` gives pictures and labels.")
+check(
+    "Exercise 1",
+    counts,
+    lambda n: np.array_equal(n, np.bincount(as_arrays(data.validation)[1])),
+    "`as_arrays` gives pictures and labels.",
+)
 
 # %% [markdown]
 # **Exercise 2 ★★** What did we note when we saved? `kerastl.saving.load_summary` reads it from the file. Put it into `told`.
@@ -242,7 +250,8 @@ check("Exercise 2", told, lambda noted: noted == {"pictures": "my own", "seed": 
 # %% [markdown]
 # **Exercise 3 ★★★** Somebody gets only your file and a folder. Write a function `name_pictures(file, folder)` that gives
 # `{name of a picture's file: name of its class}` for each picture in the folder. A file that is no picture must not stop it:
-# leave it out. Use `keras.models.load_model`, `keras.utils.load_img` and `predict`.
+# leave it out. Use `keras.models.load_model`, `keras.utils.load_img` and `predict`. The names of the classes are in
+# `tl.load(file).class_names`.
 
 # %% tags=["exercise"]
 name_pictures = ...
@@ -265,6 +274,7 @@ def name_pictures(file, folder):
 # wrong: lambda file, folder: {path.name: folder.name for path in folder.iterdir()}
 # wrong: lambda file, folder: {path.name: data.class_names[0] for path in folder.glob("*.png")}
 # wrong: lambda file, folder: {path.name: tl.predict(loaded, path)[0].probability for path in folder.glob("*.png")}
+# wrong: lambda file, folder: {path.name: tl.predict(loaded, path)[0].class_name for path in folder.glob("*.png")}
 # wrong: 5
 
 # %%
@@ -272,8 +282,9 @@ unseen, loaded = Path(mkdtemp()), tl.load(file)
 for number, (picture, label) in enumerate(list(zip(*next(iter(data.validation))))[:8]):
     Image.fromarray(picture.numpy()).save(unseen / f"{number}.png")
 (unseen / "notes.txt").write_text("no picture")
-expected = {path.name: tl.predict(loaded, path)[0].class_name for path in unseen.glob("*.png")}
-check("Exercise 3", name_pictures, lambda name: name(file, unseen) == expected, "Try it on `unseen`.")
+files = (file, tl.save(model, folder.parent / "other.keras", data.class_names[::-1]))
+expected = [{path.name: tl.predict(one, path)[0].class_name for path in unseen.glob("*.png")} for one in files]
+check("Exercise 3", name_pictures, lambda name: [name(one, unseen) for one in files] == expected, "Try it on `unseen`.")
 
 # %% [markdown]
 # ## How a project is judged
@@ -294,7 +305,7 @@ check("Exercise 3", name_pictures, lambda name: name(file, unseen) == expected, 
 # - Hand over one file with everything inside.
 #
 # **Can you say it without looking?** What does a class weight do? Why is the interval so wide? What is lost when only the
-# weights are saved?
+# parameters are saved?
 #
 # **Now alone:** [capstone.ipynb](capstone.ipynb) is an empty page: a folder, plain Keras, and at the end a cell that examines
 # what you did.
