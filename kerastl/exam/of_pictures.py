@@ -75,8 +75,8 @@ def check_leaks(work: Work) -> str:
             ]
             shown = " and ".join(f"{file.parent.name}/{file.name}" for file in files[:2])
             raise MissingError(
-                f"{len(both)} of the pictures in {one} are in {other}, too, such as {shown}: files can differ and "
-                "show the same. Look at both, put such pictures into one part or keep one of them, and then split."
+                f"{len(both)} of the pictures in {one} are in {other}, too, such as {shown}: since files can differ "
+                "and show the same, look at both, put such pictures into one part or keep one of them, and then split."
             )
     return "no picture is in two parts"
 
