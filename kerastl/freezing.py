@@ -10,8 +10,6 @@ import numpy as np
 
 from kerastl.graph import find_base_model, is_batch_norm, leaf_layers, sublayers
 
-ALL = "all"
-
 
 class Unfrozen(NamedTuple):
     """What `unfreeze_top` did."""
@@ -108,7 +106,7 @@ def _find_start(base: keras.Model, layers: int | str) -> int:
     from kerastl.bases import suggest
 
     check_layers(layers, base)
-    if layers == ALL:
+    if layers == "all":
         return 0
     if isinstance(layers, str):
         names = [layer.name for layer in base.layers]

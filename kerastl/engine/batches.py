@@ -65,8 +65,8 @@ class Streamed:
         """Args: views, as for `make_batches`: whether each epoch augments each image, where the model can."""
         self._frozen, self._dataset = frozen, dataset
         self.steps = count_batches(dataset)
-        self.images = self.steps * _usual_size(itertools.islice(dataset, 2))  # at most
-        self._augment = frozen.augments and (usual_views(self.images) if views is None else views) != 0
+        self.images = _most_images(dataset, self.steps, _usual_size(itertools.islice(dataset, 2)))
+        self._augment = frozen.augments and choose_views(self.images, views) != 0
 
     def epoch(self) -> Iterator[tuple[list[np.ndarray], np.ndarray]]:
         for images, labels in self._dataset:
@@ -158,9 +158,9 @@ def make_batches(frozen: Frozen, dataset, views, shuffle: bool, verbose: int, la
     return Streamed(frozen, dataset, views)
 
 
-def usual_views(images: int) -> int:
-    """How many views of each image are kept where nobody said how many (benchmarks/views.py)."""
-    return min(MOST_VIEWS, MOST_EXTRA // images)
+def choose_views(images: int, wanted: int | str | None = None) -> int | str:
+    """The views that are wanted; where nobody said how many, the usual number of each image (benchmarks/views.py)."""
+    return min(MOST_VIEWS, MOST_EXTRA // images) if wanted is None else wanted
 
 
 def run_frozen(
@@ -190,9 +190,8 @@ def run_frozen(
     count, batches = count_batches(dataset), iter(dataset)
     first = list(itertools.islice(batches, 2))
     batch_size = _usual_size(first)
-    held = getattr(dataset, "rows", None)  # where `load_images` made it: their number is known
-    most = count * batch_size if held is None else len(held.numbers)
-    rows = 1 + (usual_views(most) if views is None else views)
+    most = _most_images(dataset, count, batch_size)
+    rows = 1 + choose_views(most, views)
     shapes = [(rows, most, *output.shape[1:]) for output in frozen.outputs]
     room = find_room(shapes, least=batch_size * size_in_bytes(frozen.outputs))
     if room is None:
@@ -234,6 +233,12 @@ def _outlook(frozen: Frozen, room: Room, images: int, rows: int, shuffle: bool) 
 def _usual_size(first_batches) -> int:
     """Images in a batch, from the first two: batches that were shuffled may begin with the smaller last one."""
     return max(len(labels) for _, labels in first_batches)
+
+
+def _most_images(dataset, batches: int, batch_size: int) -> int:
+    """How many images a dataset has: known where `load_images` made it, else as if each batch were full."""
+    held = getattr(dataset, "rows", None)
+    return batches * batch_size if held is None else len(held.numbers)
 
 
 def count_batches(dataset) -> int:
