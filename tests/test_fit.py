@@ -293,6 +293,16 @@ def test_images_are_counted_and_not_whole_batches_where_load_images_made_them(ma
     assert kept.tensors[0].shape[:2] == (4, 10)
 
 
+@slow
+def test_of_a_small_base_the_layers_of_phase_2_are_said_as_many_as_are_meant(data, capsys):
+    model = tl.build_model("VGG16", data, weights=None)
+    tl.train_head(model, data, epochs=1)
+    layers, promised = re.search(r"phase 2, with (\d+) layers: ([\d.]+ kB)", capsys.readouterr().out).groups()
+    tl.unfreeze_top(model, int(layers))
+    tl.fine_tune(model, data, epochs=1, views=0)
+    assert f"{promised} in memory" in capsys.readouterr().out
+
+
 def test_how_much_is_kept_and_will_be_is_said_before_the_pass(make_model, data, monkeypatch, capsys):
     model = make_model()
     tl.train_head(model, data, epochs=1)
@@ -392,15 +402,27 @@ def test_what_is_no_callback_is_refused(toy, data, callback):
         tl.train_head(toy, data, epochs=1, callbacks=[callback], verbose=0)
 
 
-def test_devices_that_cannot_share_a_batch_equally_are_warned_of_and_one_without_an_image_is_refused():
-    def kept(images: int, batch_size: int):
-        return batches.Kept([np.zeros((1, images, 4), "float32")], np.zeros(images, np.int64), batch_size)
+@pytest.mark.parametrize("views", [0, "fresh"])  # what is kept, and what is not
+def test_devices_that_cannot_share_a_batch_equally_are_warned_of_and_one_without_an_image_is_refused(
+    toy, arrays, monkeypatch, views
+):
+    monkeypatch.setattr(batches, "count_replicas", lambda model: 2)
+    frozen, upper = Frozen(toy, split := split_model(toy)), split.upper
 
-    with pytest.raises(ValueError, match=r"The last batch has 1 of 9 images, for 2 devices"):
-        batches._check_shares(kept(9, 4), 2)
-    with pytest.warns(UserWarning, match=r"2 devices cannot share batches of 3 and 3 images equally"):
-        batches._check_shares(kept(9, 3), 2)
-    batches._check_shares(kept(12, 8), 2)
+    def read(images: int, batch_size: int) -> None:
+        dataset = make_dataset(*(array[:images] for array in arrays["train"]), batch_size)
+        made = batches.Batches(batches.make_batches(frozen, dataset, views, True, 0, "test"), upper)
+        made.begin()
+        for number in range(len(made)):
+            made[number]
+
+    with pytest.raises(ValueError, match=r"Received a batch of 1 for 2 devices"):
+        read(9, 4)
+    with pytest.warns(UserWarning, match=r"2 devices cannot share batches of 3( and 3)? images equally"):
+        read(9, 3)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        read(12, 8)
 
 
 def test_whole_numbers_beyond_255_are_no_pixels(toy, data, arrays):

@@ -83,8 +83,9 @@ class Batches(keras.utils.PyDataset):
         self.kept, self.steps, self.images = source.kept, source.steps, source.images
         self.error: Exception | None = None  # why reading failed: TensorFlow would make an error of its own of it
         self._source, self._inputs, self._devices = source, upper.inputs, count_replicas(upper)
-        if source.kept and self._devices > 1:
-            _check_shares(source, self._devices)
+        if source.kept:  # else the batches are looked at as they come
+            last = (source.images - 1) % source.batch_size + 1
+            _check_shares([source.batch_size, last] if source.steps > 1 else [last], self._devices)
         self._epoch, self._next = None, 0
 
     def __len__(self) -> int:
@@ -97,6 +98,8 @@ class Batches(keras.utils.PyDataset):
             return single(empty), np.zeros(size, np.int64)
         try:
             tensors, labels = next(self._epoch)
+            if not self.kept:
+                _check_shares([len(labels)], self._devices)
         except StopIteration:
             self.error = ValueError(
                 f"The dataset gave {self.steps} batches at first, and only {number} now. Expected the same number in "
@@ -120,17 +123,16 @@ class Batches(keras.utils.PyDataset):
         self._source, self._epoch = None, None
 
 
-def _check_shares(source: Kept, devices: int) -> None:
-    """Raise ValueError when a device would get nothing of a batch; warn where some get more than others."""
-    last = (source.images - 1) % source.batch_size + 1
-    if last < devices:
+def _check_shares(sizes: list[int], devices: int) -> None:
+    """Raise ValueError when a device would get nothing of batches of these sizes; warn where some get more."""
+    if min(sizes) < devices:
         raise ValueError(
-            f"The last batch has {last} of {source.images} images, for {devices} devices. Expected one for each at "
-            "least: choose another batch_size."
+            f"Received a batch of {min(sizes)} for {devices} devices. Expected one image for each at least: choose "
+            "another batch_size."
         )
-    if last % devices or source.batch_size % devices:
+    if any(size % devices for size in sizes):
         warnings.warn(
-            f"{devices} devices cannot share batches of {source.batch_size} and {last} images equally. Keras weighs "
+            f"{devices} devices cannot share batches of {' and '.join(map(str, sizes))} images equally. Keras weighs "
             "the devices alike, not the images: the result will differ a little from that of one device.",
             stacklevel=2,
         )
@@ -224,7 +226,7 @@ def _outlook(frozen: Frozen, room: Room, images: int, rows: int, shuffle: bool) 
     said = [room.place]
     if shuffle and frozen.bytes_later:
         later = size_text(images * frozen.bytes_later)
-        said.append(f"phase 2, with 30 layers: {later}, and as much for each view")
+        said.append(f"phase 2, with {frozen.layers_later} layers: {later}, and as much for each view")
     if rows > 1 and isinstance(room.arrays[0], np.memmap):
         said.append(f"with views=0 only {size_text(sum(array[0].nbytes for array in room.arrays))}")
     return "; ".join(said)

@@ -16,8 +16,15 @@ from kerastl.checks import check_pixels
 from kerastl.devices import count_replicas, share
 from kerastl.engine.digest import digest_layers, digest_weights
 from kerastl.engine.fold import fold_norms
-from kerastl.engine.split import Split
-from kerastl.graph import acts_differently_in_training, is_all_kerass, leaf_layers, single, size_in_bytes
+from kerastl.engine.split import Split, usual_layers
+from kerastl.graph import (
+    acts_differently_in_training,
+    find_base_model,
+    is_all_kerass,
+    leaf_layers,
+    single,
+    size_in_bytes,
+)
 from kerastl.storage import SHARE_FOR_MEMORIES, Room, find_room, release
 
 LARGEST_ROOM = 1 << 30  # bytes that are made at once for what is remembered
@@ -32,7 +39,8 @@ class Frozen:
         """Args: model, the whole, which owns the memory; split, its parts, as `split_model` returns them."""
         self.outputs = split.lower.outputs  # the frontier, as symbolic tensors
         self.depth = split.depth  # 0 when it does no work
-        self.bytes_later = size_in_bytes(split.below.outputs) if split.above else 0  # what phase 2 keeps of an image
+        self.layers_later = usual_layers(find_base_model(model))  # what phase 2 opens, if nothing else is asked for
+        self.bytes_later = size_in_bytes(split.below.outputs) if split.above else 0  # what it keeps of an image
         self.augments = any(map(acts_differently_in_training, leaf_layers(split.front)))
         self.classes = model.output_shape[-1]
         self._image = model.inputs[0]

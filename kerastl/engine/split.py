@@ -22,7 +22,7 @@ from kerastl.graph import (
     work,
 )
 
-USUAL_LAYERS = 30  # what `unfreeze_top` is usually asked for; phase 2 can go on from phase 1 up to here
+USUAL_LAYERS = 30  # what `unfreeze_top` is usually asked for
 WORK_TO_REPEAT = 0.15  # share of the frozen part's work that may be repeated in each epoch to keep fewer bytes
 
 
@@ -92,9 +92,14 @@ def _join(tensors: list, first: keras.Model, second: keras.Model, name: str) -> 
     return keras.Model(inputs, second(first(inputs)), name=name)
 
 
+def usual_layers(base: keras.Model) -> int:
+    """How many layers at the top phase 2 usually opens: so far it can go on from phase 1. Of a small base, half."""
+    return min(USUAL_LAYERS, len(base.layers) // 2)
+
+
 def _usual_start(base: keras.Model, nodes: list) -> int:
-    """The call where training usually begins in phase 2; in a small base, half-way up."""
-    usual = {id(layer) for layer in base.layers[-min(USUAL_LAYERS, len(base.layers) // 2) :]}
+    """The call where training usually begins in phase 2."""
+    usual = {id(layer) for layer in base.layers[-usual_layers(base) :]}
     for number, node in enumerate(nodes):
         if id(node.operation) in usual and any(
             leaf.weights and not is_batch_norm(leaf) for leaf in leaf_layers(node.operation)

@@ -294,6 +294,7 @@ ten_of_each = ...
 ten_of_each = np.concatenate([np.flatnonzero(kinds == kind)[:10] for kind in range(len(names))])
 # wrong: np.arange(10 * len(names))
 # wrong: np.tile([np.flatnonzero(kinds == kind)[0] for kind in range(len(names))], 10)
+# wrong: np.ravel([np.append(np.flatnonzero(kinds == kind)[:9], np.flatnonzero(kinds == kind)[0] - len(kinds)) for kind in range(len(names))])
 # wrong: kinds[:10]
 # wrong: 50
 

@@ -235,6 +235,7 @@ neighbours = KNeighborsClassifier(5).fit(*train)
 # wrong: KNeighborsClassifier(5).fit(*validation)
 # wrong: KNeighborsClassifier(5).fit(*tl.extract_features(model, data.test))
 # wrong: KNeighborsClassifier(5)
+# wrong: __import__("sklearn").neighbors.KNeighborsRegressor(5).fit(*train)
 # wrong: 0.95
 
 # %%

@@ -338,6 +338,8 @@ history = deeper.fit(wings.train, validation_data=wings.validation, epochs=5, ca
 # wrong: model
 # wrong: world.build(tl.load_images("drawn_butterflies", image_size=world.image_size))
 # wrong: keras.Sequential([keras.Input(size), keras.layers.Flatten(), keras.layers.Dense(8, activation="softmax")])
+# wrong: keras.Model(image, keras.layers.Dense(8, activation="softmax")(deeper.layers[-3].output))
+# wrong: [one := keras.Model(image, keras.layers.Dense(8, "softmax")(keras.layers.Dense(64, "relu")(deeper.layers[-3].output))), tl.train_head(one, wings, epochs=3, views=0, verbose=0)][0]
 # wrong: 0.8
 
 
