@@ -5,6 +5,7 @@ BIN = $(VENV)/bin
 READY = $(VENV)/ready
 # Two files of tests at a time: nine tenths of their time is one thread that builds graphs. More would want more memory.
 PYTEST = $(BIN)/python -m pytest -n 2 --dist loadfile
+SLOW_TOO = -m "not weekly and not browser"
 REQUIREMENTS = requirements.txt requirements-dev.txt pyproject.toml
 # The tests that hold on every backend of Keras.
 ON_BACKENDS = backends devices training fit freezing equality backup evaluation explain prediction saving command_line plots
@@ -18,7 +19,7 @@ test: $(READY)  ## run the fast tests: at most five minutes on two cores
 	$(PYTEST)
 
 test-all: $(READY)  ## run the slow tests, too, as CI does
-	$(PYTEST) -m "not weekly and not browser"
+	$(PYTEST) $(SLOW_TOO)
 
 test-weekly: $(READY)  ## run what takes too long for CI: every base at every depth
 	$(PYTEST) -m weekly
@@ -26,8 +27,8 @@ test-weekly: $(READY)  ## run what takes too long for CI: every base at every de
 # (A program of JAX is compiled anew by each test, unless it is kept.)
 backends: .venv-jax/ready .venv-torch/ready  ## the tests of the workflow, with Keras on JAX and on torch
 	KERAS_BACKEND=jax JAX_COMPILATION_CACHE_DIR=.venv-jax/compiled JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS=0 \
-		.venv-jax/bin/python -m pytest $(ON_BACKENDS:%=tests/test_%.py)
-	KERAS_BACKEND=torch .venv-torch/bin/python -m pytest $(ON_BACKENDS:%=tests/test_%.py)
+		.venv-jax/bin/python -m pytest $(SLOW_TOO) $(ON_BACKENDS:%=tests/test_%.py)
+	KERAS_BACKEND=torch .venv-torch/bin/python -m pytest $(SLOW_TOO) $(ON_BACKENDS:%=tests/test_%.py)
 
 browser: $(READY)  ## look at the reports in a real browser; needs Chromium (Debian: apt install chromium)
 	$(BIN)/python -m pip install --quiet -r requirements-browser.txt

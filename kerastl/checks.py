@@ -89,6 +89,12 @@ def check_end(dataset, name: str = "dataset") -> None:
         )
 
 
+def count_batches(dataset) -> int:
+    """How many batches a dataset has."""
+    count = int(dataset.cardinality())
+    return count if count > 0 else count_by_walking(dataset)
+
+
 def count_by_walking(dataset) -> int:
     """How many batches a dataset has that does not know it itself, as one from a generator or after `filter`.
 
@@ -194,12 +200,20 @@ def check_batches(dataset) -> None:
 
 
 def check_labels(labels, classes: int) -> None:
-    """Raise ValueError when one of some labels is none of the classes' numbers; one output stands for two classes."""
+    """Raise ValueError when one of some labels is none of the classes' numbers; one output stands for two classes.
+
+    Or when there is none.
+    """
     labels, classes = np.asarray(labels), max(classes, 2)
     if labels.ndim != 1:
         raise ValueError(
             f"The labels have the shape {labels.shape}. Expected one whole number for each image."
             f"{_advice_on_labels(labels.shape) if labels.ndim == 2 else ''}"
+        )
+    if not len(labels):
+        raise ValueError(
+            "The dataset has a batch without an image. Expected one at least in each: "
+            "`dataset.filter(lambda images, labels: tf.size(labels) > 0)`."
         )
     if labels.min() < 0 or labels.max() >= classes:
         raise ValueError(

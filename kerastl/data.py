@@ -1,7 +1,6 @@
 """Load images: a bundled set, a folder of class folders, or a TensorFlow Datasets name -> ImageData."""
 
 import os
-import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -10,8 +9,8 @@ import numpy as np
 from kerastl.bases import BUNDLED_SETS, bundled_folder
 from kerastl.catalogue import read_tfds
 from kerastl.checks import check_dataset, check_seed, check_source, is_whole, list_some
+from kerastl.rows import Rows
 from kerastl.sources import PART_NAMES, nearest_parent, read_folder
-from kerastl.storage import release
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -122,33 +121,19 @@ def make_dataset(
     """
     import tensorflow as tf
 
-    held = _Rows(images, labels, np.arange(len(labels)) if rows is None else rows)
+    held = Rows(images, labels, np.arange(len(labels)) if rows is None else rows)
     order = tf.data.Dataset.range(len(held.numbers))
     if shuffle:
         order = order.shuffle(len(held.numbers))
-    # TensorFlow keeps the function for ever (fact 14), and with it all it refers to: so it refers to the rows weakly
-    read = weakref.WeakMethod(held.read)
+    read = held.reader()
 
     def fetch(index):
-        some, their_labels = tf.numpy_function(lambda index: read()(index), [index], [images.dtype, labels.dtype])
+        some, their_labels = tf.numpy_function(read, [index], [images.dtype, labels.dtype])
         return tf.ensure_shape(some, (None, *images.shape[1:])), tf.ensure_shape(their_labels, (None,))
 
     dataset = order.batch(batch_size).map(fetch).prefetch(2)
     dataset.rows = held  # they live as long as the dataset, or one that is made from it
     return dataset
-
-
-class _Rows:
-    """Arrays of which a dataset reads some rows at a time."""
-
-    def __init__(self, images: np.ndarray, labels: np.ndarray, numbers: np.ndarray):
-        self.images, self.labels, self.numbers = images, labels, numbers
-
-    def read(self, index: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        numbers = self.numbers[index]
-        images = self.images[numbers]
-        release([self.images])
-        return images, self.labels[numbers]
 
 
 def as_arrays(dataset) -> tuple[np.ndarray, np.ndarray]:

@@ -10,9 +10,10 @@ from typing import TypeAlias
 
 import keras
 
+from kerastl.checks import count_batches
 from kerastl.data import ImageData
 from kerastl.engine.arguments import check_data, check_epochs
-from kerastl.engine.batches import FRESH, count_batches
+from kerastl.engine.batches import FRESH
 from kerastl.engine.train import train
 from kerastl.freezing import unfreeze_all
 from kerastl.graph import find_base_model, is_batch_norm, leaf_layers
@@ -59,8 +60,8 @@ def train_head(
             one, which may be the same: phase 2 goes on only after the same phase 1, to the last bit. The seed
             (`keras.utils.set_random_seed`, before the model is built), the images and labels of all three parts, the
             layers, the weights at the start, these arguments and the versions have to be the same, too; else the backup
-            is refused. Without a seed, phase 1 goes on with the head that the backup holds. The state of your own
-            callbacks is not kept.
+            is refused. Without a seed, phase 1 goes on with the head that the backup holds. What callbacks do is
+            not compared, and what they count (as `ReduceLROnPlateau` does) is not kept.
         verbose: 0 for silence, 1 for progress bars.
 
     Returns:

@@ -169,6 +169,7 @@ def test_callbacks_see_and_may_change_the_weights_at_each_step(toy, data):
     assert np.array_equal(seen[3], np.full(3, 7.0))
 
 
+@pytest.mark.slow
 def test_the_command_line_trains_and_prints_no_chatter(picture_folder, tmp_path):
     few = ["--weights", "none", "--alpha", "0.35", "--image-size", "32", "--epochs", "1"]
     command = [sys.executable, "-m", "kerastl", "train", str(picture_folder), *few, "--out", str(tmp_path / "run")]
@@ -184,6 +185,7 @@ def test_without_augmentation_a_model_gives_what_predict_gives(model, arrays):
 
 
 @pytest.mark.skipif(keras.backend.backend() == "torch", reason="Keras 3.15 cannot, on torch")
+@pytest.mark.slow
 def test_it_is_exported_for_tensorflows_server(model, arrays, tmp_path):
     import tensorflow as tf
 

@@ -19,7 +19,6 @@ from keras.src.backend.common import global_state
 
 import kerastl as tl
 from kerastl.engine.backup import Backup
-from tiers import slow
 
 
 @pytest.fixture(autouse=True)
@@ -161,7 +160,8 @@ def run_program(folder, views, die_in="never"):
     return subprocess.run(command, capture_output=True, text=True, timeout=180, check=False)
 
 
-@pytest.mark.parametrize("views", [2, *slow("fresh")])
+@pytest.mark.parametrize("views", [2, "fresh"])
+@pytest.mark.slow
 def test_a_killed_run_goes_on_to_the_same_result(tmp_path, views):
     undisturbed = run_program("none", views)
     assert undisturbed.returncode == 0, undisturbed.stderr
@@ -172,6 +172,7 @@ def test_a_killed_run_goes_on_to_the_same_result(tmp_path, views):
     assert resumed.stdout == undisturbed.stdout
 
 
+@pytest.mark.slow
 def test_a_phase_that_was_finished_is_not_trained_again(make_toy, settle, arrays, data, tmp_path, differing, capsys):
     def train():
         keras.utils.set_random_seed(0)
@@ -238,6 +239,7 @@ def test_the_same_program_may_go_on_with_the_model_that_it_has(toy, data, tmp_pa
     assert bool(differing(left, tl.snapshot(toy))) == (end == 2)
 
 
+@pytest.mark.slow
 def test_without_a_seed_phase_1_goes_on_from_the_head_that_the_backup_holds(
     make_toy, settle, arrays, data, tmp_path, differing
 ):
@@ -282,6 +284,7 @@ def test_a_backup_with_any_bit_flipped_is_refused_or_read(toy, data, tmp_path):
     assert refused > 30
 
 
+@pytest.mark.slow
 def test_what_was_kept_has_to_be_kept_again(toy, data, tmp_path, monkeypatch, make_toy):
     def train(*callbacks):
         keras.utils.set_random_seed(0)

@@ -58,6 +58,7 @@ def test_train_ends_with_the_held_out_results_of_all_three(trained):
         assert any(line.startswith(row["name"]) and f"{row['test_accuracy']:.3f}" in line for line in text.splitlines())
 
 
+@pytest.mark.slow
 def test_the_saved_model_is_the_one_that_was_measured(trained, picture_folder):
     saved = tl.load(trained[1] / "model.keras")
     data = tl.load_images(picture_folder, image_size=32, seed=0)
@@ -142,6 +143,7 @@ def test_inspect_holds_for_a_model_without_a_summary_and_steers_no_terminal(toy,
     assert "[31mred" in text
 
 
+@pytest.mark.slow
 def test_ctrl_c_in_phase_2_still_ends_with_a_run_folder(picture_folder, tmp_path, monkeypatch, capsys):
     from kerastl.engine import train as engine
 
@@ -285,7 +287,8 @@ def test_training_goes_on_when_nobody_reads_what_it_prints(picture_folder, tmp_p
     assert {entry.name for entry in (tmp_path / "run").iterdir()} == {*FILES, MARKER}
 
 
-@pytest.mark.parametrize("closed", [1, *slow(2)])
+@pytest.mark.parametrize("closed", [1, 2])
+@pytest.mark.slow
 def test_a_stream_that_is_closed_is_no_error(trained, picture_folder, closed):
     model, picture = trained[1] / "model.keras", picture_folder / "red" / "00.jpg"
     program = (

@@ -1,5 +1,6 @@
 """Loading images: folders, bundled sets, TensorFlow Datasets; splits, unreadable files and wrong input."""
 
+import gc
 import hashlib
 import os
 import re
@@ -766,3 +767,10 @@ def test_a_class_folder_whose_name_is_no_valid_text_is_found_before_anything_is_
     os.mkdir(os.fsencode(tmp_path) + b"/caf\xe9")
     with pytest.raises(ValueError, match=r"class folder 'caf\\udce9' is no valid text.*Rename the folder"):
         tl.load_images(tmp_path)
+
+
+def test_a_dataset_whose_images_are_gone_says_so(arrays):
+    made_inside = tf.data.Dataset.range(2).flat_map(lambda _: make_dataset(*arrays["train"]))
+    gc.collect()
+    with pytest.raises(tf.errors.OpError, match="Keep it in a variable"):
+        list(made_inside)

@@ -95,6 +95,7 @@ def test_random_weights_destroy_the_map(trained, flowers, layers):
     assert np.mean(alike) < 0.5
 
 
+@pytest.mark.slow
 def test_another_class_has_another_map(trained, flowers):
     """Two flowers side by side: each half speaks for its own class."""
     pictures, _, labels = flowers
@@ -122,6 +123,7 @@ def test_the_map_is_that_of_the_most_probable_class_and_as_large_as_the_picture(
     assert not np.array_equal(asked.heat, said.heat)
 
 
+@pytest.mark.slow
 def test_a_saved_file_a_loaded_and_a_bare_model_give_the_same_map(trained, flowers, tmp_path):
     model, names = trained
     path = tl.save(model, tmp_path / "model.keras", names)

@@ -189,11 +189,59 @@ def test_a_dataset_that_augments_is_read_in_every_epoch_and_that_is_said(toy, da
     dataset, given = counted(arrays, lambda images: images // 2 + rng.integers(0, 99, images.shape, np.uint8))
     tl.train_head(toy, with_training(data, dataset), epochs=4)
     assert (
-        "training images: other pixels in each pass (augmentation?), so the frozen part runs" in capsys.readouterr().out
+        "training images: other images in each pass (augmentation?), so the frozen part runs" in capsys.readouterr().out
     )
     assert sum(given) >= 5 * 24
 
 
+@pytest.mark.parametrize("kind", ["copies after the originals", "one class of three"])
+def test_a_dataset_that_augments_some_of_its_images_is_read_in_every_epoch(toy, data, arrays, capsys, kind):
+    rng = np.random.default_rng(0)
+
+    def change(images, labels):
+        new = images // 2 + rng.integers(0, 99, images.shape, np.uint8)
+        return new if kind.startswith("copies") else np.where((labels == 2)[:, None, None, None], new, images)
+
+    order = np.argsort(arrays["train"][1], kind="stable")  # the classes one after the other
+    images, labels = (array[order] for array in arrays["train"])
+    plain = tf.data.Dataset.from_tensor_slices((images, labels)).batch(6)
+    changed = plain.map(
+        lambda *batch: (tf.ensure_shape(tf.numpy_function(change, batch, tf.uint8), (None, 32, 32, 3)), batch[1])
+    )
+    dataset = plain.concatenate(changed) if kind.startswith("copies") else changed
+    tl.train_head(toy, with_training(data, dataset), epochs=2)
+    assert "training images: other images in each pass" in capsys.readouterr().out
+
+
+def generated(arrays, sizes_of_pass) -> tf.data.Dataset:
+    """Batches of sizes that may differ from pass to pass."""
+    images, labels = arrays["train"]
+    passes = iter(sizes_of_pass)
+
+    def give():
+        start = 0
+        for size in next(passes):
+            yield images[start : start + size], labels[start : start + size]
+            start += size
+
+    spec = (tf.TensorSpec((None, 32, 32, 3), tf.uint8), tf.TensorSpec((None,), tf.int64))
+    return tf.data.Dataset.from_generator(give, output_signature=spec)
+
+
+@pytest.mark.parametrize("views", [0, "fresh"])
+def test_a_batch_without_an_image_is_refused(toy, data, arrays, views):
+    dataset = generated(arrays, [[9, 0, 9]] * 5)
+    with pytest.raises(ValueError, match=r"a batch without an image\. Expected .*dataset\.filter"):
+        tl.train_head(toy, with_training(data, dataset), epochs=1, views=views, verbose=0)
+
+
+def test_a_dataset_that_grows_is_refused(toy, data, arrays):
+    dataset = generated(arrays, [[6, 6], [6, 6, 6, 6], [6] * 4, [6] * 4])  # the first pass counts the batches
+    with pytest.raises(ValueError, match=r"gave 2 batches at first, and more now"):
+        tl.train_head(toy, with_training(data, dataset), epochs=1, verbose=0)
+
+
+@pytest.mark.slow
 def test_a_dataset_that_does_not_augment_is_read_once(toy, data, arrays, capsys):
     dataset, given = counted(arrays, lambda images: images)
     tl.train_head(toy, with_training(data, dataset), epochs=4)
@@ -254,6 +302,7 @@ def test_a_model_in_which_everything_is_frozen_is_refused(toy, data, tmp_path, k
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_the_momentum_from_scratch_suits_the_number_of_steps_also_of_a_dataset_that_does_not_know_it(make_toy, data):
     def momentum(dataset) -> float:
         model = make_toy()
@@ -293,7 +342,7 @@ def test_images_are_counted_and_not_whole_batches_where_load_images_made_them(ma
     assert kept.tensors[0].shape[:2] == (4, 10)
 
 
-@slow
+@pytest.mark.slow
 def test_of_a_small_base_the_layers_of_phase_2_are_said_as_many_as_are_meant(data, capsys):
     model = tl.build_model("VGG16", data, weights=None)
     tl.train_head(model, data, epochs=1)
@@ -334,7 +383,7 @@ def test_all_ways_to_train_refuse_impossible_epochs_alike(toy, data, train, epoc
     assert toy.get_layer("toy").get_layer("bn1").momentum == momentum
 
 
-@pytest.mark.parametrize("name", ["train_step", "compute_loss"])
+@pytest.mark.parametrize("name", ["train_step", "test_step", "compute_loss"])
 def test_a_model_with_a_step_of_its_own_is_refused(toy, data, name):
     own = type("Own", (keras.Model,), {name: lambda self, *given, **named: None})
     model = own(toy.inputs, toy.outputs)
@@ -380,6 +429,36 @@ class Shown(Progress):
     def __exit__(self, *error):
         Shown.last = (self.label, self.done, self.total)
         super().__exit__(*error)
+
+
+class WarmUp(keras.callbacks.Callback):
+    """Sets the rate itself, as people's own callbacks do."""
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.model.optimizer.learning_rate = 1e-4 * (epoch + 1)
+
+
+def test_the_history_holds_the_rate_that_a_callback_set_for_the_epoch(toy, data):
+    rate = keras.optimizers.Adam(0.01)
+    history = tl.train_head(toy, data, epochs=3, learning_rate=rate, callbacks=WarmUp(), verbose=0).history
+    np.testing.assert_allclose(history["learning_rate"], [1e-4, 2e-4, 3e-4], rtol=1e-5)
+
+
+def test_a_callback_that_sets_a_rate_which_falls_by_itself_is_told_what_to_do(toy, data):
+    with pytest.raises(TypeError, match=r"`learning_rate=keras.optimizers.Adam\(0.003\)`"):
+        tl.train_head(toy, data, epochs=1, learning_rate=0.003, callbacks=WarmUp(), verbose=0)
+
+
+def test_after_any_error_in_a_callback_keras_can_go_on_with_the_model(toy, data):
+    class Fails(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            raise OSError("the disk is full")
+
+    with pytest.raises(OSError, match="the disk is full"):
+        tl.train_head(toy, data, epochs=1, callbacks=Fails(), verbose=0)
+    kernel = np.array(toy.layers[-1].kernel)
+    toy.fit(data.train, verbose=0)
+    assert np.abs(kernel - toy.layers[-1].kernel).max() > 1e-4
 
 
 def test_the_bar_counts_each_image_once_an_epoch_also_where_many_steps_run_in_one_call(toy, data, monkeypatch):

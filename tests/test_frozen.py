@@ -192,6 +192,7 @@ def test_known_images_are_not_stored_again(toy):
     np.testing.assert_allclose(memory.find([others[0]])[0], tensors[5:], rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_ctrl_c_at_any_line_leaves_no_image_with_the_tensors_of_another(make_toy):
     functions = {frozen._Memory.add.__code__, frozen._Memory._find_more.__code__}
     for line in range(60):
@@ -250,6 +251,7 @@ def test_a_full_memory_begins_anew_in_the_next_phase(toy, ordered_data, monkeypa
         assert images_through(ran, {"below", "lower"}) == expected
 
 
+@pytest.mark.slow
 def test_the_memory_goes_with_its_model(make_toy, data):
     gc.collect()
     before = len(frozen._memories)

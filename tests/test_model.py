@@ -80,6 +80,7 @@ def test_builder_arguments_reach_the_builder(data):
     assert widths[0] < widths[1]
 
 
+@pytest.mark.slow
 def test_a_file_of_weights_is_loaded(make_model, tmp_path, differing):
     source = make_model()
     find_base_model(source).save_weights(tmp_path / "base.weights.h5")

@@ -130,6 +130,7 @@ def test_augmented_pictures_differ_from_each_other_and_from_the_picture(model, a
         assert not any(np.array_equal(one, other) for other in drawn[:number])
 
 
+@pytest.mark.slow
 def test_augmented_pictures_keep_their_brightness(model, arrays):
     """They are shown before the scaling to -1..1, which would be black to the eye."""
     image = arrays["test"][0][0]

@@ -70,6 +70,7 @@ def hard(arrays, data) -> tl.ImageData:
     return data._replace(train=make_dataset(images, (labels + (np.arange(24) % 8 < 3)) % 3, batch_size=9, shuffle=True))
 
 
+@pytest.mark.slow
 def test_the_suggested_rate_trains_and_a_hundred_times_as_much_does_not(toy, hard):
     found = tl.find_learning_rate(toy, hard, lowest=1e-4, highest=100, verbose=0)
     start, losses = toy.get_weights(), []

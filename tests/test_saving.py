@@ -69,6 +69,7 @@ def test_what_was_frozen_is_frozen_after_reload(toy, arrays, tmp_path, differing
     assert len(moved[0]) == {None: 2, 3: 3, 6: 4, 13: 6}[layers]
 
 
+@pytest.mark.slow
 def test_training_goes_on_after_reload(toy, data, tmp_path, differing):
     tl.train_head(toy, data, epochs=1, verbose=0)
     model = tl.load(tl.save(toy, tmp_path / "m.keras", NAMES)).model

@@ -120,6 +120,7 @@ print("filled")
 
 
 @pytest.mark.skipif(shutil.which("unshare") is None, reason="makes a small disk of its own, on Linux")
+@pytest.mark.slow
 def test_what_has_room_on_a_small_disk_can_be_filled_and_what_has_none_gets_none(tmp_path):
     if run_in(SMALL_DISK, "pass", tmp_path).returncode:
         pytest.skip("this system lets nobody make a disk")
@@ -129,6 +130,7 @@ def test_what_has_room_on_a_small_disk_can_be_filled_and_what_has_none_gets_none
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such limit")
+@pytest.mark.slow
 def test_a_file_that_may_not_become_so_long_is_no_room_either(tmp_path):
     run = run_in(SHORT_FILES, TWO_ROOMS, tmp_path)
     assert run.stdout == "[False, False]\nfilled\n", run.stderr
@@ -196,6 +198,7 @@ def test_sizes_are_written_for_people(size, text):
     assert size_text(size) == text
 
 
+@pytest.mark.slow
 def test_memory_file_and_stream_train_to_the_same_weights(make_toy, settle, ordered_data, arrays, budget, request):
     def train(verbose=0):
         keras.utils.set_random_seed(3)
@@ -237,6 +240,7 @@ def test_the_place_and_the_stream_are_said(make_toy, data, budget, capsys, reque
 
 
 @pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="looks into /proc")
+@pytest.mark.slow
 def test_a_killed_program_leaves_no_file(tmp_path):
     program = (
         "import os, signal\n"

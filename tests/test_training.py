@@ -107,6 +107,7 @@ def test_training_learns(toy, data):
     assert tl.evaluate(toy, data.test).accuracy > 0.6  # chance is a third
 
 
+@pytest.mark.slow
 def test_train_functions_compile_by_themselves(toy, data, differing):
     tl.train_head(toy, data, epochs=1, verbose=0)
     before = tl.snapshot(toy)

@@ -355,6 +355,7 @@ def damage_tail(whole: bytes, chance: random.Random) -> bytes:
 
 
 @pytest.mark.parametrize("how", [damage, damage_tail])
+@pytest.mark.slow
 def test_a_damaged_copy_is_one_line_or_the_same_model(saved, tmp_path, how):
     chance, whole, counts = random.Random(0), saved.read_bytes(), {True: 0, False: 0}
     expected = tl.load(saved).model.get_weights()

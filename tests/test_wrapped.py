@@ -118,16 +118,40 @@ def test_without_room_more_images_than_can_be_kept_twice_are_not_augmented(
     assert all(np.array_equal(*pair) for pair in zip(one, two, strict=True)) == (not differ)
 
 
-def test_weights_in_front_of_the_base_are_refused(wrapped, data):
+class Noise(layers.Layer):
+    """Augments, and does not ask whether it is in training."""
+
+    def __init__(self, **arguments):
+        super().__init__(**arguments)
+        self.seed = keras.random.SeedGenerator(1)
+
+    def call(self, images):
+        return images + keras.random.uniform(keras.ops.shape(images), 0, 60, seed=self.seed)
+
+
+def test_a_layer_that_augments_without_asking_gives_other_pixels_in_each_view(wrapped, data):
     image = keras.Input((32, 32, 3))
-    model = keras.Model(
-        image,
-        wrapped.layers[-1](wrapped.layers[-3](find_base_model(wrapped)(layers.Conv2D(3, 1, name="adapter")(image)))),
-    )
-    with pytest.raises(ValueError, match=r"The layer 'adapter' in front of the base has weights to train.*fit"):
+    features = find_base_model(wrapped)(layers.Rescaling(1 / 320)(Noise()(image)))
+    model = keras.Model(image, wrapped.layers[-1](wrapped.layers[-3](features)))
+    kept = make_batches(Frozen(model, split_model(model)), data.train, None, True, 0, "")
+    assert len(kept.tensors[0]) == 4
+    assert np.ptp(kept.tensors[0], axis=0).min() > 0
+
+
+@pytest.mark.parametrize(
+    "adapter", [layers.Conv2D(3, 1), layers.BatchNormalization(), layers.BatchNormalization(center=False, scale=False)]
+)
+def test_what_learns_in_front_of_the_base_is_refused(wrapped, data, adapter):
+    image, name = keras.Input((32, 32, 3)), adapter.name
+    features = find_base_model(wrapped)(adapter(wrapped.layers[1](image)))  # after the flip
+    model = keras.Model(image, wrapped.layers[-1](wrapped.layers[-3](features)))
+    with pytest.raises(ValueError, match=rf"The layer '{name}' in front of the base learns.*fit"):
         tl.train_head(model, data, epochs=1, verbose=0)
-    model.get_layer("adapter").trainable = False
-    tl.train_head(model, data, epochs=1, verbose=0)
+    model.get_layer(name).trainable = False
+    before = tl.snapshot(model)
+    tl.train_head(model, data, epochs=1, views=2, verbose=0)
+    moved = [change.path for change in tl.changed_layers(before, tl.snapshot(model))]
+    assert moved == ["classifier/kernel", "classifier/bias"]
 
 
 def test_a_snapshot_holds_every_weight_where_two_have_one_path(make_toy, arrays):

@@ -71,7 +71,7 @@ def check_data(model, data) -> None:
 
 def check_trainable(model: keras.Model, upper: keras.Model, learning_rate) -> None:
     """Raise ValueError when nothing can be trained, or not in the way, or by the optimizer, that the user gave."""
-    for name in ("train_step", "compute_loss"):
+    for name in ("train_step", "test_step", "compute_loss"):
         if not is_kerass(getattr(type(model), name)):
             raise ValueError(
                 f"{model.name!r} has a `{name}` of its own, which would not be used here. Train it with Keras's `fit`."

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import keras
 import numpy as np
 
-from kerastl.checks import check_labels, count_by_walking
+from kerastl.checks import check_labels, count_batches
 from kerastl.devices import count_replicas
 from kerastl.engine.frozen import Frozen
 from kerastl.engine.witness import Glance
@@ -154,7 +154,7 @@ def make_batches(frozen: Frozen, dataset, views, shuffle: bool, verbose: int, la
             return kept
         if verbose:
             reason = (
-                "other pixels in each pass (augmentation?)" if kept else "no room to keep the frozen part's outputs"
+                "other images in each pass (augmentation?)" if kept else "no room to keep the frozen part's outputs"
             )
             print(f"{label}: {reason}, so the frozen part runs in every epoch", flush=True)
     return Streamed(frozen, dataset, views)
@@ -210,6 +210,10 @@ def run_frozen(
                     f"smaller one: `dataset.unbatch().batch({batch_size})`."
                 )
             end = start + len(batch_labels)
+            if end > most:
+                raise ValueError(
+                    f"The dataset gave {count} batches at first, and more now. Expected the same number in each pass."
+                )
             for row in range(rows):
                 tensors = frozen.run(images, augment=row > 0, remember=True)
                 for array, tensor in zip(room.arrays, tensors, strict=True):
@@ -241,9 +245,3 @@ def _most_images(dataset, batches: int, batch_size: int) -> int:
     """How many images a dataset has: known where `load_images` made it, else as if each batch were full."""
     held = getattr(dataset, "rows", None)
     return batches * batch_size if held is None else len(held.numbers)
-
-
-def count_batches(dataset) -> int:
-    """How many batches a dataset has."""
-    count = int(dataset.cardinality())
-    return count if count > 0 else count_by_walking(dataset)

@@ -51,7 +51,11 @@ class Epochs(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch, logs=None):
         self._training.begin()
-        self._rate = rate_of(self._upper.optimizer)
+        self._rate = None
+
+    def on_train_batch_begin(self, batch, logs=None):
+        if self._rate is None:  # now, since a callback may have set it when the epoch began
+            self._rate = rate_of(self._upper.optimizer)
 
     def on_test_begin(self, logs=None):
         self._validation.begin()

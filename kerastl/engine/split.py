@@ -52,16 +52,16 @@ def split_model(model: keras.Model) -> Split:
         `Split(front, lower, upper, depth, below, above)`.
 
     Raises:
-        TypeError, ValueError: as `find_calls` does; a layer in front of the base has weights to train.
+        TypeError, ValueError: as `find_calls` does; a layer in front of the base learns.
     """
     calls = find_calls(model)
     base, scaled_image, features = calls.base, calls.call.input_tensors[0], calls.call.outputs[0]
     front = keras.Model(model.inputs[0], scaled_image, name="front")
-    if front.trainable_weights:
-        names = [node.operation.name for node in calls.before if has_trainable_weights(node.operation)]
+    learning = [node.operation.name for node in calls.before if _learns(node.operation)]
+    if learning:
         raise ValueError(
-            f"The layer {names[0]!r} in front of the base has weights to train, but training here begins above what is "
-            f"frozen. Set `model.get_layer({names[0]!r}).trainable = False`, or train with Keras's own `fit`."
+            f"The layer {learning[0]!r} in front of the base learns, but training here begins above what is frozen. "
+            f"Set `model.get_layer({learning[0]!r}).trainable = False`, or train with Keras's own `fit`."
         )
 
     nodes = run_order(base)
@@ -84,6 +84,12 @@ def split_model(model: keras.Model) -> Split:
         above = between(tensors, frontier, "above")
         above = _join(tensors, above, after, "above") if after else above
     return Split(front, lower, upper, depth, below, above)
+
+
+def _learns(operation) -> bool:
+    """Whether training changes it: trainable weights, or the moving statistics of a BatchNorm without any."""
+    norms = filter(is_batch_norm, leaf_layers(operation)) if isinstance(operation, keras.Layer) else ()
+    return has_trainable_weights(operation) or any(norm.trainable for norm in norms)
 
 
 def _join(tensors: list, first: keras.Model, second: keras.Model, name: str) -> keras.Model:

@@ -91,6 +91,14 @@ def _train(model, data, phase, epochs, learning_rate, views, class_weight, callb
                 f"The loss is no number any more, in epoch {len(history.epoch) + 1} of {phase}, at the learning rate "
                 f"{rate:.2g}. The weights are {kept}. Train with a lower learning_rate."
             ) from None
+        except Exception as error:
+            compile_whole(model, learning_rate, upper.optimizer, loss)
+            if "LearningRateSchedule" in str(error):
+                raise TypeError(
+                    "A callback sets the learning rate, but a rate that is given as a number falls by itself. Give an "
+                    f"optimizer: `learning_rate=keras.optimizers.Adam({learning_rate})`."
+                ) from error
+            raise
         finally:
             steps.close()
         progress.whole = not stopped

@@ -71,7 +71,8 @@ class Witnessed(_Looked):
 class Glance(_Looked):
     """A dataset that remembers a few pixels of each image of its first pass, to find out whether another gives others.
 
-    Those of `load_images`, which hold their rows, never do.
+    Those of `load_images`, which hold their rows, never do. Of others the whole second pass is looked at: a beginning
+    would not tell of copies that are augmented beside the originals, or of one class alone.
     """
 
     def __init__(self, dataset):
@@ -79,11 +80,10 @@ class Glance(_Looked):
         self._seen, self._fixed = set(), self.rows is not None
 
     def finds_other_pixels(self) -> bool:
-        """Begin the dataset again: whether one of the first images was not in the first pass."""
+        """Read the dataset again, up to the first image that was not in the first pass: whether there is one."""
         if self._fixed:
             return False
-        images, _ = next(iter(self._dataset))
-        return not self._seen.issuperset(map(_few_pixels, np.asarray(images)))
+        return any(not self._seen.issuperset(map(_few_pixels, np.asarray(images))) for images, _ in self._dataset)
 
     def _look(self) -> Iterator:
         for images, labels in self._dataset:
