@@ -92,7 +92,9 @@ def check_end(dataset, name: str = "dataset") -> None:
 def count_batches(dataset) -> int:
     """How many batches a dataset has."""
     count = int(dataset.cardinality())
-    return count if count > 0 else count_by_walking(dataset)
+    if count <= 0 and not (count := count_by_walking(dataset)):
+        raise ValueError("A dataset gave no batch. Expected one that gives each of its images once, in each pass.")
+    return count
 
 
 def count_by_walking(dataset) -> int:

@@ -73,7 +73,7 @@ def is_all_kerass(model: keras.Model) -> bool:
             return all(look(node.operation) for node in run_order(operation))
         inside = sublayers(operation) if isinstance(operation, keras.Layer) else []
         known = is_kerass(type(operation)) and not isinstance(operation, keras.layers.Lambda)
-        functions = [value for name, value in vars(operation).items() if "activation" in name and callable(value)]
+        functions = [value for value in vars(operation).values() if callable(value)]  # such as an activation
         return known and all(map(is_kerass, functions)) and all(map(look, inside))
 
     return look(model)

@@ -155,6 +155,24 @@ print([float(np.abs(weight).sum()) for weight in model.get_weights()])
 """
 
 
+@pytest.mark.parametrize("kind", ["bfloat16", "float16", "float64"])
+def test_a_head_of_any_kind_of_numbers_comes_back_to_the_last_bit(make_toy, data, tmp_path, differing, kind):
+    def trained() -> dict:
+        keras.utils.set_random_seed(1)
+        toy = make_toy()
+        model = keras.Model(
+            toy.inputs, keras.layers.Dense(3, "softmax", dtype=kind, name="last")(toy.layers[-3].output)
+        )
+        tl.train_head(model, data, epochs=2, backup_dir=tmp_path, verbose=0)
+        return tl.snapshot(model)
+
+    first = trained()
+    file = next(tmp_path.glob("*.npz"))
+    written = file.stat().st_mtime_ns
+    assert differing(first, trained()) == set()
+    assert file.stat().st_mtime_ns == written  # the second one was taken from it
+
+
 def run_program(folder, views, die_in="never"):
     command = [sys.executable, "-c", PROGRAM, str(folder), str(views), die_in]
     return subprocess.run(command, capture_output=True, text=True, timeout=180, check=False)

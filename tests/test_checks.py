@@ -227,6 +227,13 @@ def test_counting_the_batches_of_a_dataset_that_may_have_no_end_is_said(monkeypa
     assert len(said) == 1
 
 
+@pytest.mark.parametrize("train", [tl.train_head, tl.train_from_scratch])
+def test_a_dataset_that_turns_out_to_be_empty_is_an_error(toy, data, train):
+    nothing = data.train.filter(lambda images, labels: False)
+    with pytest.raises(ValueError, match=r"gave no batch\. Expected"):
+        train(toy, data._replace(train=nothing), epochs=1, verbose=0)
+
+
 # ---- labels
 
 

@@ -287,8 +287,8 @@ def test_with_a_layer_of_ones_own_below_nothing_is_taken_over_from_an_earlier_ph
     assert not np.allclose(before.tensors[0], after.tensors[0], rtol=0.1)
 
 
-@pytest.mark.parametrize("where", ["layer", "argument"])
-def test_an_activation_function_of_ones_own_is_a_layer_of_ones_own(where):
+@pytest.mark.parametrize("where", ["layer", "argument", "operation"])
+def test_a_function_of_ones_own_is_a_layer_of_ones_own(where):
     factor = [1.0]
 
     def own(values):
@@ -296,8 +296,12 @@ def test_an_activation_function_of_ones_own_is_a_layer_of_ones_own(where):
 
     layers = keras.layers
     pixels = keras.Input((32, 32, 3))
-    x = layers.Activation(own)(pixels) if where == "layer" else layers.Conv2D(4, 3, activation=own)(pixels)
-    assert not is_all_kerass(keras.Model(pixels, x))
+    call = {
+        "layer": layers.Activation(own),
+        "argument": layers.Conv2D(4, 3, activation=own),
+        "operation": lambda images: keras.ops.vectorized_map(own, images),
+    }[where]
+    assert not is_all_kerass(keras.Model(pixels, call(pixels)))
     assert is_all_kerass(keras.Model(pixels, layers.Conv2D(4, 3, activation="gelu")(layers.Activation("relu")(pixels))))
 
 

@@ -232,7 +232,12 @@ class Backup(keras.callbacks.Callback):
     @staticmethod
     def _groups(**groups: list) -> dict[str, np.ndarray]:
         return {
-            f"{name}/{number}": keras.ops.convert_to_numpy(value)
+            f"{name}/{number}": _as_numpy_knows_it(keras.ops.convert_to_numpy(value))
             for name, values in groups.items()
             for number, value in enumerate(values)
         }
+
+
+def _as_numpy_knows_it(array: np.ndarray) -> np.ndarray:
+    """A file of NumPy's forgets what bfloat16 is; float32 holds the same numbers."""
+    return array.astype(np.float32) if array.dtype.kind == "V" else array
