@@ -108,6 +108,15 @@ def test_the_tables_of_views_are_the_measured_ones(benchmark):
     assert (none.split(" | ")[6], one.split(" | ")[6], one.split(" | ")[8]) == ("0.459", "0.400", "1.7 |")
 
 
+def test_the_table_of_accuracy_on_photos_is_the_measured_one(benchmark):
+    load, results = benchmark
+    photos, done = load("photos"), results("photos")
+    assert all(len(runs) == 5 for runs in done.values())
+    table = photos.table(done)
+    assert len(table) == 4
+    assert "\n".join([photos.HEAD, *table]) in README
+
+
 @pytest.mark.parametrize("photos", ["flowers", "flowers_before", "hymenoptera", "drawn_flowers"])
 def test_the_tables_of_speed_are_the_measured_ones(benchmark, photos):
     load, results = benchmark
