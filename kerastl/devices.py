@@ -1,5 +1,6 @@
 """More than one device. The engines are the ecosystem's own: `tf.distribute` strategies, and `keras.distribution`."""
 
+import warnings
 from contextlib import AbstractContextManager, nullcontext
 
 import keras
@@ -51,3 +52,18 @@ def share(model: keras.Model, inputs):
     return strategy.experimental_distribute_values_from_function(
         lambda device: keras.tree.map_structure(lambda array: part(array, device.replica_id_in_sync_group), inputs)
     )
+
+
+def check_shares(sizes: list[int], devices: int) -> None:
+    """Raise ValueError when a device would get nothing of batches of these sizes; warn where some get more."""
+    if min(sizes) < devices:
+        raise ValueError(
+            f"Received a batch of {min(sizes)} for {devices} devices. Expected one image for each at least: choose "
+            "another batch_size."
+        )
+    if any(size % devices for size in sizes):
+        warnings.warn(
+            f"{devices} devices cannot share batches of {' and '.join(map(str, sizes))} images equally. Keras weighs "
+            "the devices alike, not the images: the result will differ a little from that of one device.",
+            stacklevel=2,
+        )

@@ -118,8 +118,6 @@ def is_batch_norm(layer: keras.layers.Layer) -> bool:
 
 def acts_differently_in_training(operation) -> bool:
     """Whether an operation (a layer, or a bare function in the graph) asks if it is in training: Dropout, BatchNorm.
-
-    Or draws at random without asking: then no two calls are alike anyway.
     Also one that wraps such a layer: Keras tells it whether it is in training, past what is around it. Functional and
     Sequential models only hand on what they are told.
     """
@@ -128,7 +126,6 @@ def acts_differently_in_training(operation) -> bool:
         return asks
     if is_network(operation):
         asks = False
-    asks |= any(isinstance(value, keras.random.SeedGenerator) for value in vars(operation).values())
     return asks or any(map(acts_differently_in_training, sublayers(operation)))
 
 

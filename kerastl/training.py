@@ -58,10 +58,10 @@ def train_head(
         backup_dir: a folder in which the state is kept after each epoch. If the program dies, the same program, run
             again, goes on there, to the same result; a phase that was finished is not trained again. Give both phases
             one, which may be the same: phase 2 goes on only after the same phase 1, to the last bit. The seed
-            (`keras.utils.set_random_seed`, before the model is built), the images and labels of all three parts, the
-            layers, the weights at the start, these arguments and the versions have to be the same, too; else the backup
-            is refused. Without a seed, phase 1 goes on with the head that the backup holds. What callbacks do is
-            not compared, and what they count (as `ReduceLROnPlateau` does) is not kept.
+            (`keras.utils.set_random_seed`, before the model is built), the images and labels of all three parts (in any
+            order), the layers, the weights at the start, these arguments and the versions have to be the same, too;
+            else the backup is refused. Without a seed, phase 1 goes on with the head that the backup holds. What
+            callbacks do is not compared, and what they count (as `ReduceLROnPlateau` does) is not kept.
         verbose: 0 for silence, 1 for progress bars.
 
     Returns:

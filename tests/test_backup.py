@@ -15,6 +15,7 @@ from types import SimpleNamespace
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from keras.src.backend.common import global_state
 
 import kerastl as tl
@@ -246,6 +247,33 @@ def test_a_run_that_was_stopped_goes_on(make_toy, settle, arrays, data, tmp_path
     assert stopped.epoch == [0, 1]
     assert finished.epoch == [0, 1, 2, 3]
     assert finished.history["loss"][:2] == stopped.history["loss"]
+
+
+def augmented(image, label):
+    return tf.cast(image, tf.float32) * tf.random.uniform((), 0.5, 1.0), label
+
+
+@pytest.mark.parametrize(
+    ("change", "views"),
+    [
+        (lambda plain: plain.shuffle(24).repeat(2).batch(9), "fresh"),
+        (lambda plain: plain.shuffle(24).map(augmented).repeat(2).batch(9), None),
+        (lambda plain: plain.take(12).shuffle(12).concatenate(plain.skip(12).shuffle(12)).batch(4), "fresh"),
+    ],
+)
+def test_a_dataset_that_goes_on_drawing_behind_its_first_images_goes_on_to_the_same_result(
+    make_toy, settle, arrays, data, tmp_path, change, views
+):
+    def train(folder, *callbacks):
+        keras.utils.set_random_seed(0)
+        model = settle(make_toy(), arrays["train"][0])
+        own = data._replace(train=change(tf.data.Dataset.from_tensor_slices(arrays["train"])))
+        kept = {"backup_dir": tmp_path / folder, "views": views, "verbose": 0}
+        return tl.train_head(model, own, epochs=4, learning_rate=0.05, callbacks=callbacks, **kept).history["loss"]
+
+    whole = train("whole")
+    assert len(train("broken off", Stop(epoch=2))) == 2
+    assert train("broken off") == whole
 
 
 @pytest.mark.parametrize("end", [2, 9])  # stopped in the third epoch; not stopped

@@ -189,7 +189,8 @@ def test_a_dataset_that_augments_is_read_in_every_epoch_and_that_is_said(toy, da
     dataset, given = counted(arrays, lambda images: images // 2 + rng.integers(0, 99, images.shape, np.uint8))
     tl.train_head(toy, with_training(data, dataset), epochs=4)
     assert (
-        "training images: other images in each pass (augmentation?), so the frozen part runs" in capsys.readouterr().out
+        "training images: other images in each pass (from augmentation, or drop_remainder?), so the frozen part runs"
+        in capsys.readouterr().out
     )
     assert sum(given) >= 5 * 24
 
@@ -233,6 +234,14 @@ def test_a_batch_without_an_image_is_refused(toy, data, arrays, views):
     dataset = generated(arrays, [[9, 0, 9]] * 5)
     with pytest.raises(ValueError, match=r"a batch without an image\. Expected .*dataset\.filter"):
         tl.train_head(toy, with_training(data, dataset), epochs=1, views=views, verbose=0)
+
+
+def test_a_dataset_that_can_be_read_once_only_is_refused(toy, data, arrays):
+    once = iter([tuple(array[:9] for array in arrays["train"])] * 2)
+    spec = (tf.TensorSpec((None, 32, 32, 3), tf.uint8), tf.TensorSpec((None,), tf.int64))
+    dataset = tf.data.Dataset.from_generator(lambda: once, output_signature=spec)
+    with pytest.raises(ValueError, match=r"nothing in a second pass.*generator that is used up"):
+        tl.train_head(toy, with_training(data, dataset), epochs=1, verbose=0)
 
 
 def test_a_dataset_that_grows_is_refused(toy, data, arrays):
@@ -438,15 +447,24 @@ class WarmUp(keras.callbacks.Callback):
         self.model.optimizer.learning_rate = 1e-4 * (epoch + 1)
 
 
-def test_the_history_holds_the_rate_that_a_callback_set_for_the_epoch(toy, data):
+class WarmUpByAssignment(keras.callbacks.Callback):
+    """The other way."""
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.model.optimizer.learning_rate.assign(1e-4 * (epoch + 1))
+
+
+@pytest.mark.parametrize("way", [WarmUp, WarmUpByAssignment])
+def test_the_history_holds_the_rate_that_a_callback_set_for_the_epoch(toy, data, way):
     rate = keras.optimizers.Adam(0.01)
-    history = tl.train_head(toy, data, epochs=3, learning_rate=rate, callbacks=WarmUp(), verbose=0).history
+    history = tl.train_head(toy, data, epochs=3, learning_rate=rate, callbacks=way(), verbose=0).history
     np.testing.assert_allclose(history["learning_rate"], [1e-4, 2e-4, 3e-4], rtol=1e-5)
 
 
-def test_a_callback_that_sets_a_rate_which_falls_by_itself_is_told_what_to_do(toy, data):
+@pytest.mark.parametrize("way", [WarmUp, WarmUpByAssignment])
+def test_a_callback_that_sets_a_rate_which_falls_by_itself_is_told_what_to_do(toy, data, way):
     with pytest.raises(TypeError, match=r"`learning_rate=keras.optimizers.Adam\(0.003\)`"):
-        tl.train_head(toy, data, epochs=1, learning_rate=0.003, callbacks=WarmUp(), verbose=0)
+        tl.train_head(toy, data, epochs=1, learning_rate=0.003, callbacks=way(), verbose=0)
 
 
 def test_after_any_error_in_a_callback_keras_can_go_on_with_the_model(toy, data):

@@ -1,14 +1,13 @@
 """What the frozen part gives, kept or computed anew in each epoch, as batches for the part that learns."""
 
 import itertools
-import warnings
 from collections.abc import Iterator
 
 import keras
 import numpy as np
 
 from kerastl.checks import check_labels, count_batches
-from kerastl.devices import count_replicas
+from kerastl.devices import check_shares, count_replicas
 from kerastl.engine.frozen import Frozen
 from kerastl.engine.witness import Glance
 from kerastl.graph import single, size_in_bytes
@@ -85,7 +84,7 @@ class Batches(keras.utils.PyDataset):
         self._source, self._inputs, self._devices = source, upper.inputs, count_replicas(upper)
         if source.kept:  # else the batches are looked at as they come
             last = (source.images - 1) % source.batch_size + 1
-            _check_shares([source.batch_size, last] if source.steps > 1 else [last], self._devices)
+            check_shares([source.batch_size, last] if source.steps > 1 else [last], self._devices)
         self._epoch, self._next = None, 0
 
     def __len__(self) -> int:
@@ -99,7 +98,7 @@ class Batches(keras.utils.PyDataset):
         try:
             tensors, labels = next(self._epoch)
             if not self.kept:
-                _check_shares([len(labels)], self._devices)
+                check_shares([len(labels)], self._devices)
         except StopIteration:
             self.error = ValueError(
                 f"The dataset gave {self.steps} batches at first, and only {number} now. Expected the same number in "
@@ -123,21 +122,6 @@ class Batches(keras.utils.PyDataset):
         self._source, self._epoch = None, None
 
 
-def _check_shares(sizes: list[int], devices: int) -> None:
-    """Raise ValueError when a device would get nothing of batches of these sizes; warn where some get more."""
-    if min(sizes) < devices:
-        raise ValueError(
-            f"Received a batch of {min(sizes)} for {devices} devices. Expected one image for each at least: choose "
-            "another batch_size."
-        )
-    if any(size % devices for size in sizes):
-        warnings.warn(
-            f"{devices} devices cannot share batches of {' and '.join(map(str, sizes))} images equally. Keras weighs "
-            "the devices alike, not the images: the result will differ a little from that of one device.",
-            stacklevel=2,
-        )
-
-
 def make_batches(frozen: Frozen, dataset, views, shuffle: bool, verbose: int, label: str) -> Kept | Streamed:
     """Batches for the part that learns: kept, or streamed if that is wanted or there is no room to keep them.
 
@@ -145,16 +129,18 @@ def make_batches(frozen: Frozen, dataset, views, shuffle: bool, verbose: int, la
         frozen, dataset, views, verbose, label: as for `run_frozen`; `views` may also be "fresh". In a model without
             augmentation all views are alike: none is kept.
         shuffle: draw what is kept in a new order in each epoch: the images are learned from. If the dataset gives other
-            pixels in another pass, because it augments them itself, nothing is kept.
+            images in another pass, because it augments them itself, nothing is kept.
     """
     if views != FRESH and (frozen.depth or not shuffle):  # with nothing frozen, training has nothing to keep
         glance = Glance(dataset)
         kept = run_frozen(frozen, glance, views if frozen.augments else 0, shuffle, verbose, label)
-        if kept and not (shuffle and glance.finds_other_pixels()):
+        if kept and not frozen.draws_unasked(glance.first) and not (shuffle and glance.finds_other_pixels()):
             return kept
         if verbose:
             reason = (
-                "other images in each pass (augmentation?)" if kept else "no room to keep the frozen part's outputs"
+                "other images in each pass (from augmentation, or drop_remainder?)"
+                if kept
+                else "no room to keep the frozen part's outputs"
             )
             print(f"{label}: {reason}, so the frozen part runs in every epoch", flush=True)
     return Streamed(frozen, dataset, views)
@@ -238,6 +224,11 @@ def _outlook(frozen: Frozen, room: Room, images: int, rows: int, shuffle: bool) 
 
 def _usual_size(first_batches) -> int:
     """Images in a batch, from the first two: batches that were shuffled may begin with the smaller last one."""
+    if not first_batches:
+        raise ValueError(
+            "The dataset gave nothing in a second pass. Expected the same images in each: is it made from a generator "
+            "that is used up?"
+        )
     return max(len(labels) for _, labels in first_batches)
 
 

@@ -74,6 +74,11 @@ class Frozen:
             self._memory.add(keys, tensors)
         return self._compute(self._above, tensors) if self._split.above else tensors
 
+    def draws_unasked(self, images) -> bool:
+        """Whether what comes before the base gives other pixels each time, although it is not told to augment."""
+        one, two = (keras.ops.convert_to_numpy(self._scale(images)) for _ in range(2))
+        return not np.array_equal(one, two)
+
     @cached_property
     def _lower(self) -> keras.Model:
         return fold_norms(self._split.lower, self._folded)

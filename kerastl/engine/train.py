@@ -3,6 +3,7 @@
 The upper part shares its layers with the model, so training the upper part is training the model.
 """
 
+import re
 from numbers import Real
 
 import keras
@@ -22,6 +23,7 @@ from kerastl.progress import Progress
 from kerastl.quiet import no_retracing_warnings
 
 # Steps of a head that Keras runs in one call: calls take longer than such a step. On torch Keras wants them one by one.
+SETS_A_RATE = r"LearningRateSchedule|has no attribute 'assign'"  # what fails where the rate is no variable
 STEPS_AT_ONCE = 1 if keras.backend.backend() == "torch" else 16
 
 
@@ -93,7 +95,8 @@ def _train(model, data, phase, epochs, learning_rate, views, class_weight, callb
             ) from None
         except Exception as error:
             compile_whole(model, learning_rate, upper.optimizer, loss)
-            if "LearningRateSchedule" in str(error):
+            set_by_hand = isinstance(error, TypeError | AttributeError) and re.search(SETS_A_RATE, str(error))
+            if set_by_hand and isinstance(learning_rate, float):
                 raise TypeError(
                     "A callback sets the learning rate, but a rate that is given as a number falls by itself. Give an "
                     f"optimizer: `learning_rate=keras.optimizers.Adam({learning_rate})`."

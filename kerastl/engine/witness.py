@@ -13,15 +13,13 @@ class _Looked:
     """A dataset that is looked at while it is read for the first time; later passes are its own."""
 
     def __init__(self, dataset):
-        self._dataset, self.passes, self._first = dataset, 0, None
+        self._dataset, self.passes, self._pass = dataset, 0, iter(())
         self.rows = getattr(dataset, "rows", None)  # where `load_images` made it
 
     def __iter__(self) -> Iterator:
         self.passes += 1
-        if self.passes > 1:
-            return iter(self._dataset)
-        self._first = self._look()
-        return self._first
+        self._pass = self._look() if self.passes == 1 else iter(self._dataset)
+        return self._pass
 
     def cardinality(self):
         return self._dataset.cardinality()
@@ -34,23 +32,31 @@ class Witnessed(_Looked):
     """A dataset that counts how often it was begun, and knows what it gave in the first pass.
 
     One that shuffles gives another order each time, so a pass of our own would change what training sees. So we look at
-    the images while somebody else reads them.
+    the images while somebody else reads them. Before another pass begins the one before is read to its end: shuffling
+    may go on, and draw, far behind the first images.
     """
 
     def __init__(self, dataset):
         super().__init__(dataset)
         self._images, self._labels, self.batch_size = [], Counter(), 0
 
+    def __iter__(self) -> Iterator:
+        if self.rows is None or self.passes == 1:  # those of `load_images` have drawn all when they begin
+            for _ in self._pass:
+                pass
+        return super().__iter__()
+
     def begin(self, passes: int) -> None:
         """Begin passes until there were so many: a dataset that shuffles gets to where it would be."""
         while self.passes < passes:
-            next(iter(self))
+            next(iter(self), None)
 
     def describe(self, part: str) -> dict[str, str]:
         """The images and labels, in any order, as texts by name. What is left of the first pass is read."""
         self.begin(1)
-        for _ in self._first:
-            pass
+        if self.passes == 1:
+            for _ in self._pass:
+                pass
         return {
             f"{part} images of each class": str(dict(sorted(self._labels.items()))),
             f"{part} images or their labels": digest(sorted(self._images)),
@@ -78,6 +84,7 @@ class Glance(_Looked):
     def __init__(self, dataset):
         super().__init__(dataset)
         self._seen, self._fixed = set(), self.rows is not None
+        self.first = None  # a batch of images
 
     def finds_other_pixels(self) -> bool:
         """Read the dataset again, up to the first image that was not in the first pass: whether there is one."""
@@ -87,6 +94,7 @@ class Glance(_Looked):
 
     def _look(self) -> Iterator:
         for images, labels in self._dataset:
+            self.first = images if self.first is None else self.first
             if not self._fixed:
                 self._seen.update(map(_few_pixels, np.asarray(images)))
             yield images, labels
