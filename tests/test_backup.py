@@ -261,6 +261,7 @@ def augmented(image, label):
         (lambda plain: plain.take(12).shuffle(12).concatenate(plain.skip(12).shuffle(12)).batch(4), "fresh"),
     ],
 )
+@pytest.mark.slow
 def test_a_dataset_that_goes_on_drawing_behind_its_first_images_goes_on_to_the_same_result(
     make_toy, settle, arrays, data, tmp_path, change, views
 ):

@@ -87,6 +87,7 @@ def test_the_report_tells_what_was_trained(trained):
         assert f'<td class="number">{row["test_accuracy"]:.3f}</td>' in page
 
 
+@pytest.mark.slow
 def test_predict_reads_whole_folders_and_prints_json(trained, picture_folder, capsys):
     model, folder = str(trained[1] / "model.keras"), picture_folder / "red"
     assert main(["predict", model, str(folder), "--json", "--top", "2"]) == 0

@@ -249,7 +249,7 @@ def forms(*fast):
     )
 
 
-@forms(nested_head, normalization_in_the_augmentation)
+@forms(nested_head)
 def test_every_step_of_the_workflow_takes_a_common_model(make, form, data, arrays, differing, tmp_path, capsys):
     model = make(form)
     start = model.get_weights()

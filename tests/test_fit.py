@@ -361,6 +361,7 @@ def test_of_a_small_base_the_layers_of_phase_2_are_said_as_many_as_are_meant(dat
     assert f"{promised} in memory" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_how_much_is_kept_and_will_be_is_said_before_the_pass(make_model, data, monkeypatch, capsys):
     model = make_model()
     tl.train_head(model, data, epochs=1)
@@ -479,6 +480,7 @@ def test_after_any_error_in_a_callback_keras_can_go_on_with_the_model(toy, data)
     assert np.abs(kernel - toy.layers[-1].kernel).max() > 1e-4
 
 
+@pytest.mark.slow
 def test_the_bar_counts_each_image_once_an_epoch_also_where_many_steps_run_in_one_call(toy, data, monkeypatch):
     from kerastl.engine import train
 

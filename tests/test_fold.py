@@ -96,6 +96,7 @@ def test_layers_are_made_once_for_all_parts(toy):
     assert weights == {id(weight) for weight in frozen._lower.weights}
 
 
+@pytest.mark.slow
 def test_the_copies_go_with_the_frozen_part_although_layers_are_shared(toy, ordered_data):
     layers_of_base = find_base_model(toy).layers
     calls = [len(layer._inbound_nodes) for layer in layers_of_base]

@@ -63,6 +63,7 @@ def test_with_views_only_the_augmented_images_run_in_phase_2(make_model, data, r
     assert images_through(ran, {"augmented"}) == 2 * 24
 
 
+@pytest.mark.slow
 def test_a_second_try_runs_nothing(toy, data, ran):
     tl.unfreeze_top(toy, 10)  # more than half of the layers: remembered at the frontier itself
     tl.fine_tune(toy, data, epochs=1, views=0, verbose=0)

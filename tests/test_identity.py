@@ -150,6 +150,7 @@ def test_the_backup_of_another_version_is_refused(finished, monkeypatch, module)
         train(finished[0])
 
 
+@pytest.mark.slow
 def test_the_same_run_goes_on(finished, stopped, tmp_path):
     folder, histories = finished
     again = train(folder)

@@ -277,6 +277,7 @@ def test_the_garden_weights_make_a_model_without_a_network(no_network):
     assert file.stat().st_size < 2_500_000  # it travels in every wheel
 
 
+@pytest.mark.slow
 def test_the_garden_weights_have_settled_batch_norms():
     base = find_base_model(tl.build_model("MobileNetV2", data_of_size(96), weights="garden"))
     norms = [layer for layer in base.layers if isinstance(layer, keras.layers.BatchNormalization)]

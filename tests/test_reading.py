@@ -221,6 +221,7 @@ def test_a_jpeg_of_200_megapixels_is_read_in_little_memory(tmp_path):
     assert mebibytes < 50
 
 
+@pytest.mark.slow
 def test_eight_threads_with_large_pictures_take_no_more_than_a_few_do(tmp_path):
     Image.new("RGB", (6_500, 6_500), (77, 77, 77)).save(tmp_path / "large.png", compress_level=1)  # 169 MB each
     mebibytes, said = peak_memory(*[tmp_path / "large.png"] * 8)

@@ -100,6 +100,7 @@ def test_the_file_holds_the_weights_once_and_no_optimizer(data, tmp_path):
     assert (tmp_path / "whole.keras").stat().st_size > 2.9 * after  # Adam keeps two numbers for each weight
 
 
+@pytest.mark.slow
 def test_the_model_in_memory_goes_on_training_as_if_it_had_not_been_saved(make_toy, ordered_data, tmp_path):
     weights = []
     for saves in (False, True):
