@@ -50,11 +50,16 @@ class RefusedError(ValueError):
 
 
 def find_pictures(folder: Path) -> list[Path]:
-    """The files of a folder that should be pictures, sorted: all but hidden ones and `OTHER_ENDINGS`."""
+    """The files of a folder that should be pictures, sorted: all but hidden ones and `OTHER_ENDINGS`.
+
+    A link that leads nowhere is one of them: it is named when it is read.
+    """
     return sorted(
         entry
         for entry in folder.iterdir()
-        if entry.is_file() and not entry.name.startswith(".") and entry.suffix.lower() not in OTHER_ENDINGS
+        if (entry.is_file() or (entry.is_symlink() and not entry.exists()))
+        and not entry.name.startswith(".")
+        and entry.suffix.lower() not in OTHER_ENDINGS
     )
 
 
@@ -83,7 +88,9 @@ def read_image(path, image_size: tuple[int, int]) -> np.ndarray:
                 ImageOps.exif_transpose(image, in_place=True)
                 return resize(image, image_size, layout)
     except FileNotFoundError:
-        raise FileNotFoundError(f"There is no file {name!r}.") from None
+        reason = "it is a link that leads nowhere"
+        if not os.path.islink(os.path.expanduser(name)):
+            raise FileNotFoundError(f"There is no file {name!r}.") from None
     except Image.UnidentifiedImageError:
         reason = "it is not a picture of a known kind"
     except RefusedError as error:

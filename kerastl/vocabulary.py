@@ -38,7 +38,7 @@ _CLASS_NAMES = {
     "keras.regularizers": "L1 L1L2 L2 OrthogonalRegularizer",
     "keras.constraints": "MaxNorm MinMaxNorm NonNeg UnitNorm",
     "keras.optimizers": """
-        Adadelta Adafactor Adagrad Adam AdamW Adamax Ftrl Lamb Lion LossScaleOptimizer Nadam RMSprop SGD
+        Adadelta Adafactor Adagrad Adam AdamW Adamax Ftrl Lamb Lion LossScaleOptimizer Muon Nadam RMSprop SGD
     """,
     "keras.optimizers.schedules": """
         CosineDecay CosineDecayRestarts ExponentialDecay InverseTimeDecay PiecewiseConstantDecay PolynomialDecay
@@ -48,8 +48,10 @@ _CLASS_NAMES = {
         SparseCategoricalCrossentropy
     """,
     "keras.metrics": """
-        AUC Accuracy BinaryAccuracy CategoricalAccuracy F1Score Mean Precision Recall SparseCategoricalAccuracy
-        SparseTopKCategoricalAccuracy TopKCategoricalAccuracy
+        AUC Accuracy BinaryAccuracy BinaryCrossentropy BinaryIoU CategoricalAccuracy CategoricalCrossentropy F1Score
+        FBetaScore FalseNegatives FalsePositives IoU Mean MeanIoU OneHotIoU OneHotMeanIoU Precision PrecisionAtRecall
+        Recall RecallAtPrecision SensitivityAtSpecificity SparseCategoricalAccuracy SparseCategoricalCrossentropy
+        SparseTopKCategoricalAccuracy SpecificityAtSensitivity TopKCategoricalAccuracy TrueNegatives TruePositives
     """,
 }
 _FUNCTION_NAMES = """

@@ -2,9 +2,11 @@
 
 What runs is the lesson as its source has it. From the student come only the exercise cells and the cells that were
 added; a check is never taken from the student, and what a cell prints is not looked at. Each check answers with a word
-that no cell could know beforehand. An answer that needs a name of the lesson to be overwritten does not hold.
+that no cell could know beforehand, and what it makes has names that no answer could ask for. An answer that needs a
+name of the lesson to be overwritten does not hold.
 """
 
+import ast
 import secrets
 from typing import NamedTuple
 
@@ -159,12 +161,28 @@ _CHANGED = "' '.join(n for n, value in {kept}.items() if n != '{answer}' and glo
 def _judge(execute, check: Check) -> tuple[bool, str]:
     """Whether the answer is right, and if not, why: the check cell without `check` itself, which only prints."""
     word = secrets.token_hex(8)
+    names, before, is_right = _under_other_names(check, word)
+    copy = "globals().update({{{0}: globals()[{1}] for old, new in {names}.items() if {1} in globals()}})"
     given, error = execute(
-        f"globals().setdefault({check.answer!r}, ...)\n{check.before}\n"
+        f"globals().setdefault({check.answer!r}, ...)\n{copy.format('new', 'old', names=names)}\n{before}\n"
         f"'{word} ' + ('untouched' if {check.answer} is ... else "
-        f"'right' if ({check.is_right})({check.answer}) else 'wrong')"
+        f"'right' if ({is_right})({check.answer}) else 'wrong')"
     )
+    execute(copy.format("old", "new", names=names))  # the lesson may go on with them
     return given == f"'{word} right'", "not attempted" if given == f"'{word} untouched'" else error
+
+
+def _under_other_names(check: Check, word: str) -> tuple[dict[str, str], str, str]:
+    """({name that the check makes: its name here}, the lines before the check, its function), renamed."""
+    trees = [ast.parse(check.before), ast.parse(check.is_right)]
+    nodes = list(ast.walk(trees[0]))
+    made = {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+    made |= {node.name for node in nodes if isinstance(node, ast.FunctionDef)}
+    names = {name: f"_{word}_{name}" for name in sorted(made - {check.answer})}
+    for node in (node for tree in trees for node in ast.walk(tree)):
+        for field in {ast.Name: ["id"], ast.FunctionDef: ["name"], ast.arg: ["arg"]}.get(type(node), []):
+            setattr(node, field, names.get(getattr(node, field), getattr(node, field)))
+    return names, *map(ast.unparse, trees)
 
 
 def _error(output, cell_seconds: int) -> str:

@@ -4,6 +4,7 @@ All solutions are plain Keras, on a small folder of drawn flowers. What can be t
 """
 
 import ast
+import copy
 import functools
 import itertools
 import re
@@ -19,8 +20,11 @@ import tensorflow as tf
 from kerastl.bases import bundled_folder
 from kerastl.course import begin, examine, make_task, seal
 from kerastl.exam import work as work_module
+from kerastl.exam.missing import MissingError
+from kerastl.exam.of_pictures import check_pixels
 from kerastl.exam.pictures import SAME, fingerprints
 from kerastl.exam.stages import read_model
+from kerastl.exam.work import Work
 from programs import ROOT, import_from
 
 layers = keras.layers
@@ -251,6 +255,7 @@ def wrong(folder, right, tmp_path_factory) -> dict:
     made["the base was open in phase 1"] = (start, hasty1, hasty2), (hasty1_history, hasty2_history)
     made["the head learned nothing in phase 1"] = (start, idle, hasty1), (idle_history, hasty1_history)
     made["a rate that is far too high"] = _second(right, *fit("wild", 0.1, at_phase1))
+    made["a rate of nearly nothing"] = _second(right, *fit("still", 1e-9, at_phase1))
     made["watched on the test part"] = _second(right, *fit("on_test", 1e-4, at_phase1, watched=test))
     everything = train.unbatch().concatenate(validation.unbatch()).concatenate(test.unbatch())
     known = everything.batch(24).apply(tf.data.experimental.assert_cardinality(5))
@@ -267,6 +272,11 @@ def wrong(folder, right, tmp_path_factory) -> dict:
     open_top(base, 12, batch_norm=True)
     model.compile(keras.optimizers.Adam(), **COMMON)
     made["BatchNorm was open"] = _second(right, *fit("batch_norm", 1e-4, at_phase1))
+
+    for number, layer in enumerate(base.layers):
+        layer.trainable = number < 30 and not isinstance(layer, layers.BatchNormalization)
+    model.compile(keras.optimizers.Adam(), **COMMON)
+    made["the bottom was open"] = _second(right, *fit("bottom", 1e-4, at_phase1))
 
     made["saved before phase 2"] = (start, phase1, phase1), (history1, history2)
     model.save_weights(place / "final.weights.h5")
@@ -325,6 +335,8 @@ TRAINING = {
     "frozen after it was compiled": ("phase 2", "of layers that are frozen"),
     "saved before phase 2": ("phase 2", "save the model again after phase 2"),
     "a rate that is far too high": ("low rate", "much lower learning rate"),
+    "a rate of nearly nothing": ("low rate", "learned nothing"),
+    "the bottom was open": ("phase 2", "unfreeze from the top down"),
     "BatchNorm was open": ("BatchNorm", "on every BatchNormalization layer"),
     "watched on the test part": ("validation", "watched on the test pictures"),
     "nobody watched": ("validation", "was not watched"),
@@ -375,6 +387,28 @@ def shuffled_and_cut(right, folder):
 def doubles(right, folder):
     """The copy of a training picture is in the test part."""
     return with_test(right, from_files([*split_files(folder)["test"], folder / "rose/copy.jpg"]))
+
+
+def few_pictures_again_and_again(right, folder):
+    files = split_files(folder)["test"]
+    one_of_each = [next(file for file in files if file.parent.name == name) for name in NAMES]
+    return with_test(right, from_files(one_of_each * 8))
+
+
+def some_test_pictures_count_twice(right, folder):
+    files = split_files(folder)["test"]
+    return with_test(right, from_files([*files, *files[:7]]))
+
+
+def written_in_another_order(right, folder):
+    start = shutil.copy(right["models"][0], right["models"][0].with_name("again.keras"))  # written last
+    return right | {"models": (start, *right["models"][1:])}
+
+
+def trained_on_a_part_of_unknown_length(right, folder):
+    first = copy.copy(right["histories"][0])
+    first.params = first.params | {"steps": None}  # as `fit` notes it
+    return right | {"histories": (first, right["histories"][1])}
 
 
 def validation_is_the_test(right, folder):
@@ -483,6 +517,13 @@ def histories_typed_in(right, folder):
     return right | {"histories": [history.history for history in right["histories"]]}
 
 
+def histories_made_by_hand(right, folder):
+    made = keras.callbacks.History(), keras.callbacks.History()
+    for history in made:
+        history.history = {"val_loss": np.exp(np.linspace(-12, 3, 20_000)).tolist()}  # one of them will fit
+    return right | {"histories": made}
+
+
 def histories_in_another_order(right, folder):
     return right | {"histories": right["histories"][::-1]}
 
@@ -493,7 +534,7 @@ PICTURES = {
     validation_is_the_test: ("no leak", "24 of the pictures in validation are in test, too"),
     scaled_twice: ("pixels", "scale exactly once"),
     scaled_in_one_part_only: ("pixels", "From the train part the base gets pixels from -1 to -0.99"),
-    one_class_is_rare: ("three parts", "has 2 pictures of 'tulip'"),
+    one_class_is_rare: ("three parts", "2 pictures of 'tulip' differ"),
     many_left_out: ("three parts", "Only 84 of the 120 different pictures"),
     augmented: ("three parts", "without augmentation"),
     other_pictures: ("three parts", "24 of 24 pictures of the test part are not in the folder"),
@@ -506,12 +547,36 @@ PICTURES = {
     read_twice: ("test once", "was read 2 times"),
     read_before_it_was_saved: ("test once", "was read before 'final.keras' was saved"),
     accuracy_typed_in: ("one file", "the loss and the accuracy"),
-    loss_typed_in: ("one file", "and `test_result` is accuracy"),
-    both_typed_in: ("one file", "and `test_result` is 0.1000, 0.9900"),
+    loss_typed_in: ("one file", "`test_result` is accuracy"),
+    both_typed_in: ("one file", "`test_result` is 0.1000, 0.9900"),
     result_of_another_model: ("one file", "save the model that you test"),
     histories_typed_in: ("validation", "is a dict"),
+    histories_made_by_hand: ("validation", "comes from no training"),
+    some_test_pictures_count_twice: ("three parts", "shows 7 pictures again"),
+    written_in_another_order: ("test once", "not written in the order again.keras"),
+    trained_on_a_part_of_unknown_length: ("validation", "on nobody knows how many batches"),
+    few_pictures_again_and_again: ("three parts", "In the test part 1 pictures of 'daisy' differ"),
     histories_in_another_order: ("validation", "In no epoch of phase 1"),
 }
+
+
+@pytest.mark.slow
+def test_nearly_white_pictures_of_another_scale_are_noticed(right, folder, tmp_path):
+    for file in folder.rglob("*.*"):
+        (tmp_path / file.parent.name).mkdir(exist_ok=True)
+        picture = keras.utils.img_to_array(keras.utils.load_img(file))
+        keras.utils.save_img(tmp_path / file.parent.name / f"{file.stem}.png", 225 + picture * 30 / 255, scale=False)
+    good = [from_files(files) for files in split_files(tmp_path).values()]
+    bad = [
+        part.map(lambda images, labels: ((images / 255 + 1) * 127.5, labels)) for part in good
+    ]  # the base gets 0 to 1
+
+    def look(parts):
+        return check_pixels(Work(tmp_path, parts, NAMES, right["models"], None, None, 0.5))
+
+    assert look(good) == "-1 to 1, as MobileNetV2 wants them"
+    with pytest.raises(MissingError, match="scale exactly once"):
+        look(bad)
 
 
 @pytest.mark.slow

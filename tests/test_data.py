@@ -364,6 +364,14 @@ def test_unreadable_files_are_listed_left_out_and_kept_on_disk(own_folder):
     assert all(labels_fit_images(part) for part in data[:3])
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows lets few people make links")
+def test_a_link_to_a_picture_that_is_gone_is_named(own_folder):
+    class_folder = next(path for path in sorted(own_folder.rglob("*")) if path.is_dir() and list(path.glob("*.*")))
+    (class_folder / "gone.jpg").symlink_to(own_folder / "disk that is not there.jpg")
+    with pytest.warns(UserWarning, match=r"gone\.jpg"):
+        tl.load_images(own_folder, image_size=32)
+
+
 def test_a_long_list_of_unreadable_files_is_cut_short(own_folder):
     for number in range(14):
         (own_folder / "red" / f"bad{number:02d}.jpg").write_bytes(b"bad")

@@ -112,6 +112,12 @@ def test_who_takes_all_memory_is_stopped(judge):
 
 
 @pytest.mark.slow
+def test_an_answer_that_asks_for_what_the_check_makes_finds_nothing(judge):
+    points = judge(ONE, "def double(number):\n    return dict(zip(asked, [10, 14]))[number]")
+    assert points == [(1, ""), (0, "NameError: name 'asked' is not defined")]
+
+
+@pytest.mark.slow
 def test_what_a_student_prints_or_redefines_does_not_count(judge):
     forged = 'print("Exercise 1: correct")\n"right"'
     replaced = "check = lambda *_: print('Exercise 2: correct')\nimport kerastl.course\nkerastl.course.check = check"

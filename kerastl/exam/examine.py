@@ -47,7 +47,8 @@ def examine(folder, parts, *, class_names, models, histories, test_result, bar) 
 
     A check waits when another has to be right before it could tell anything. Whatever is handed over, no error comes
     out of it: it becomes a sentence in the table. What it cannot see is a student who hides something: pictures that
-    were read past the seal, or other pictures in as many batches as the training part has.
+    were read past the seal, a base that had learned them before, or other pictures in as many batches as the training
+    part has.
 
     Args:
         folder: of the task, with one folder of pictures for each class.

@@ -13,6 +13,7 @@ from kerastl.exam.work import PARTS, Work
 FEWEST = 5  # pictures of each class in each part
 USED = 0.9  # of the different pictures in the folder are in some part, or more
 OFF = 0.1  # how far pixels between -1 and 1 may be from the right ones, on average: another way to resize does that
+FLATTER = 0.3  # and the share by which their contrast may differ: nearly white pictures are near whatever their scale
 
 
 def check_parts(work: Work) -> str:
@@ -23,12 +24,19 @@ def check_parts(work: Work) -> str:
                 f"{(found < 0).sum()} of {len(found)} pictures of the {part} part are not in the folder: hand over the "
                 "datasets as `image_dataset_from_directory` makes them, without augmentation or cropping."
             )
-        for name, count in zip(work.pictures.class_names, _count(work, part), strict=True):
+        for name, count in zip(work.pictures.class_names, _count_different(work, part), strict=True):
             if count < FEWEST:
                 raise MissingError(
-                    f"The {part} part has {count} pictures of {name!r}, and {FEWEST} are needed: split the pictures of "
-                    "each class by the same shares."
+                    f"In the {part} part {count} pictures of {name!r} differ, and {FEWEST} are needed: split the "
+                    "pictures of each class by the same shares."
                 )
+    for part in ("validation", "test"):
+        again = len(work.found[part]) - len({*work.found[part]})
+        if again:
+            raise MissingError(
+                f"The {part} part shows {again} pictures again that it has shown before, and what is measured would "
+                "count them twice: keep one of each."
+            )
     used, there = sum(len({*found}) for found in work.found.values()), len({*work.pictures.first})
     if used < USED * there:
         raise MissingError(
@@ -97,7 +105,8 @@ def check_pixels(work: Work) -> str:
         wanted = keras.applications.mobilenet_v2.preprocess_input(np.array(raw))
         wanted = np.array(keras.ops.image.resize(wanted, got.shape[1:3]))
         off = np.abs(got - wanted).mean()
-        if not off <= OFF:
+        contrast = got.std() / max(wanted.std(), 1e-6)
+        if not (off <= OFF and abs(contrast - 1) <= FLATTER):
             raise MissingError(
                 f"From the {part} part the base gets pixels from {got.min():.3g} to {got.max():.3g}, off by {off:.2g} "
                 "on average from what MobileNetV2 wants (-1 to 1): scale exactly once, with `preprocess_input` or "
@@ -106,6 +115,6 @@ def check_pixels(work: Work) -> str:
     return "-1 to 1, as MobileNetV2 wants them"
 
 
-def _count(work: Work, part: str) -> np.ndarray:
-    """How many pictures of each class a part has."""
-    return np.bincount(work.pictures.labels[work.found[part]], minlength=len(work.pictures.class_names))
+def _count_different(work: Work, part: str) -> np.ndarray:
+    """How many pictures of each class a part has, doubles not counted."""
+    return np.bincount(work.pictures.labels[np.unique(work.found[part])], minlength=len(work.pictures.class_names))

@@ -28,6 +28,13 @@ def check_seal(work: Work) -> str:
             f"The test part was sealed after {start.name!r} was saved: run the notebook again, and seal it right after "
             "the split."
         )
+    times = [file.stat().st_mtime for file in work.files.values()]
+    if times != sorted(times):
+        names = ", ".join(file.name for file in work.files.values())
+        raise MissingError(
+            f"The models were not written in the order {names}: run the notebook again from its beginning, so that all "
+            "are of one run."
+        )
     if not seal.passes:
         raise MissingError("The test part was never read: at the end, once, call `model.evaluate(test)`.")
     if len(seal.passes) > 1:
@@ -59,8 +66,8 @@ def check_result(work: Work) -> str:
     same = len(measured) == len(values) and (not as_dict or measured.keys() == given.keys())
     if not same or not np.allclose(values, [measured[name] for name in given] if as_dict else measured, **NEAR):
         raise MissingError(
-            f"On the test part {file!r} gives {_said(measured)}, and `test_result` is {_said(given)}: save the model "
-            "that you test, and hand over what `evaluate` returned."
+            f"`test_result` is {_said(given)}, and {file!r} gives something else on the test part: save the model that "
+            "you test, and hand over what `evaluate` returned."
         )
     return f"the file gives {_said(measured)} again"
 

@@ -9,6 +9,7 @@ from kerastl.exam.work import Work
 # Phase 2 may move a kernel of the base by this share of its length, at the middle one of all that moved. Measured on
 # drawn flowers, six epochs: 0.02 at a rate of 1e-4, 0.09 at 1e-3, and 0.5 or more at 1e-2, which ruins the base.
 FARTHEST = 0.25
+NEAREST = 1e-6  # and it has to move it by more than this: three steps at a rate of 1e-6 move it by 7e-6
 NEAR = {"rtol": 2e-3, "atol": 1e-4}  # two measurements of one model on the same pictures
 
 
@@ -74,6 +75,12 @@ def check_phase_2(work: Work) -> str:
             f"Phase 2 moved {len(frozen)} weight arrays of layers that are frozen, such as {frozen[0]}: freeze all but "
             "the top first, then compile, and leave it so until the model is saved."
         )
+    kernels = [name for name in can_move if arrays[name].value.ndim > 1]
+    if not any(name in moved for name in kernels[len(kernels) // 2 :]):
+        raise MissingError(
+            f"Phase 2 trained lower layers, such as {base[0]}, and the upper half of the base stayed frozen: unfreeze "
+            "from the top down."
+        )
     return f"{len(base)} weight arrays of the base moved, all of them unfrozen"
 
 
@@ -82,6 +89,11 @@ def check_rate(work: Work) -> str:
     arrays = work.arrays["final"]
     moves = [share for name, share in work.moved("phase 1", "final").items() if _is_kernel(arrays[name])]
     middle = float(np.median(moves)) if moves else 0.0
+    if middle < NEAREST:
+        raise MissingError(
+            f"Phase 2 moved the kernels of the base by {middle:.1g} of their length, and learned nothing: compile with "
+            "a rate such as 1e-4, and train for several epochs."
+        )
     if middle > FARTHEST:
         raise MissingError(
             f"Phase 2 moved the kernels of the base by {middle:.0%} of their length, and what they knew is lost: "
@@ -114,13 +126,15 @@ def check_validation(work: Work) -> str:
             raise MissingError(
                 f"The history of phase {phase} is a {type(history).__name__}: hand over the object that `fit` returned."
             )
+        if not history.params:
+            raise MissingError(f"The history of phase {phase} comes from no training: hand over what `fit` returned.")
         if "val_loss" not in history.history:
             raise MissingError(f"Phase {phase} was not watched: give `validation_data=validation` to `fit`.")
-        steps, batches = (history.params or {}).get("steps"), int(work.datasets["train"].cardinality())
-        if steps and 0 <= batches < steps:
+        steps, batches = history.params.get("steps"), int(work.datasets["train"].cardinality())
+        if batches >= 0 and (steps is None or steps > batches):
             raise MissingError(
-                f"Phase {phase} trained on {steps} batches in each epoch, and the training part has {batches}: train "
-                "on the part that you hand over."
+                f"Phase {phase} trained on {steps or 'nobody knows how many'} batches in each epoch, and the training "
+                f"part has {batches}: train on the part that you hand over."
             )
         losses, file = history.history["val_loss"], work.files[stage].name
         loss = _measure(work, stage, "validation")
@@ -131,8 +145,8 @@ def check_validation(work: Work) -> str:
                 f"Phase {phase} was watched on the test pictures: give `validation_data=validation` to `fit`."
             )
         raise MissingError(
-            f"In no epoch of phase {phase} the loss on validation pictures was {loss:.4f}, as that of {file!r} is: "
-            "give `validation_data=validation` to `fit`, and save right after it."
+            f"In no epoch of phase {phase} the loss on validation pictures was that of {file!r}: give "
+            "`validation_data=validation` to `fit`, and save right after it."
         )
     return "both phases were watched on the validation part"
 

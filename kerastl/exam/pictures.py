@@ -64,7 +64,7 @@ def read_folder(folder, size: tuple[int, int]) -> Folder:
     first = np.concatenate(
         [np.argmax(prints[start : start + BATCH] @ prints.T >= SAME, axis=1) for start in range(0, len(files), BATCH)]
     )
-    labels = np.array([names.index(path.parent.name) for path in files])
+    labels = np.array([names.index(path.relative_to(folder).parts[0]) for path in files])
     return Folder(files, labels, names, prints, images, np.minimum(first, np.arange(len(files))))
 
 

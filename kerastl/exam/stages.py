@@ -38,8 +38,8 @@ def read_model(file: Path) -> keras.Model:
             model.compile_from_config(config["compile_config"])
     except Exception as error:  # a damaged file can make Keras raise anything
         raise MissingError(
-            f"{file.name!r} does not open in Keras's safe mode: build the model from Keras's own layers, without "
-            f"Lambda, and write it with `model.save` ({in_short(error)})."
+            f"{file.name!r} is not opened, so build the model from usual layers of Keras, without Lambda, compile it "
+            f"with usual metrics, and write it with `model.save` ({in_short(error)})."
         ) from error
     return model
 
