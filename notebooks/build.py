@@ -9,6 +9,7 @@ solution has to pass every check, its blank page not.
 
 import argparse
 import json
+import os
 import re
 import sys
 import time
@@ -182,10 +183,13 @@ def main() -> int:
         chosen = [lesson for lesson in chosen if lesson.name.startswith(tuple(args.numbers))]
     make = partial(try_out, world=args.world) if args.world else renew_texts if args.texts else build
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        for lesson, wrong in zip(chosen, pool.map(make, chosen, repeat(lessons)), strict=True):
-            result = json.dumps(wrong, indent=1, ensure_ascii=False) if wrong else "as it should be"
-            print(f"{lesson.name}: {result}", flush=True)
-            failed |= bool(wrong)
+        try:
+            for lesson, wrong in zip(chosen, pool.map(make, chosen, repeat(lessons)), strict=True):
+                result = json.dumps(wrong, indent=1, ensure_ascii=False) if wrong else "as it should be"
+                print(f"{lesson.name}: {result}", flush=True)
+                failed |= bool(wrong)
+        except KeyboardInterrupt:
+            os._exit(130)  # at once, and the kernels with it: the pool would go on to the last lesson
     seconds = time.monotonic() - began
     if args.world == "drawn" and seconds > TOGETHER:
         print(f"All together took {seconds:.0f} s; at most {TOGETHER} are allowed.")
