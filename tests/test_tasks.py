@@ -63,6 +63,8 @@ def test_what_the_page_says_of_the_table_holds():
     """docs/which_strategy.md and lesson 7."""
     measured = json.loads((ROOT / "data/measured.json").read_text())
 
+    ways = ("from scratch", "head only", "top 30", "top 100", "all")
+
     def runs(task: str, per_class: int, way: str) -> np.ndarray:
         return np.array([measured[f"{task}, {per_class}, {way}"][str(seed)] for seed in range(5)])
 
@@ -71,6 +73,18 @@ def test_what_the_page_says_of_the_table_holds():
         assert means == sorted(means)
     assert (runs("far", 20, "from scratch") < runs("far", 20, "all")).all()
     assert (runs("far", 100, "from scratch") < runs("far", 100, "all")).sum() == 4
-    assert (runs("near", 20, "from scratch") < runs("near", 20, "head only") - 0.2).all()
-    near = [runs("near", 20, way).mean() for way in ("head only", "top 30", "top 100", "all")]
-    assert max(near) - near[0] < 0.05
+    for per_class in (20, 100):
+        assert (runs("near", per_class, "from scratch") < runs("near", per_class, "head only") - 0.1).all()
+        near = [runs("near", per_class, way).mean() for way in ("head only", "top 30", "top 100", "all")]
+        assert max(near) - near[0] < 0.05
+        scratch, head, top_30, top_100, whole = (runs("harmful", per_class, way) for way in ways)
+        assert (head < top_30).all()
+        assert (top_30 < scratch - 0.05).all()
+        assert (top_30 < top_100).all()
+        for way in (top_100, whole):
+            difference = way - scratch
+            assert abs(difference.mean()) < t.ppf(0.975, 4) * difference.std(ddof=1) / 5**0.5  # none is shown
+            assert way.min() < scratch.max()
+            assert way.max() > scratch.min()
+    probes = [list(measured[f"probe of {weights}, digits"].values()) for weights in ("garden", "random weights")]
+    assert max(probes[0]) < min(probes[1])
