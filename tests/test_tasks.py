@@ -86,5 +86,7 @@ def test_what_the_page_says_of_the_table_holds():
             assert abs(difference.mean()) < t.ppf(0.975, 4) * difference.std(ddof=1) / 5**0.5  # none is shown
             assert way.min() < scratch.max()
             assert way.max() > scratch.min()
+    for per_class in (5, 10, 20, 50, 100):
+        assert runs("near", per_class, "from scratch").max() < runs("near", 5, "head only").mean()
     probes = [list(measured[f"probe of {weights}, digits"].values()) for weights in ("garden", "random weights")]
     assert max(probes[0]) < min(probes[1])
