@@ -157,6 +157,7 @@ print([float(np.abs(weight).sum()) for weight in model.get_weights()])
 
 
 @pytest.mark.parametrize("kind", ["bfloat16", "float16", "float64"])
+@pytest.mark.slow
 def test_a_head_of_any_kind_of_numbers_comes_back_to_the_last_bit(make_toy, data, tmp_path, differing, kind):
     def trained() -> dict:
         keras.utils.set_random_seed(1)
@@ -460,6 +461,7 @@ def test_what_another_program_writes_meanwhile_is_not_replaced(toy, data, tmp_pa
     assert sum("backup of epoch 1 could not be written" in str(warning.message) for warning in recwarn) == 1
 
 
+@pytest.mark.slow
 def test_ctrl_c_while_the_backup_is_written_waits_until_it_is_whole(toy, data, tmp_path, monkeypatch):
     write, pressed = np.savez, []
 

@@ -99,6 +99,7 @@ def test_predict_reads_whole_folders_and_prints_json(trained, picture_folder, ca
         assert row["predictions"][0]["probability"] == pytest.approx(expected[0].probability, abs=1e-6)
 
 
+@pytest.mark.slow
 def test_predict_prints_csv_that_a_program_can_read(trained, picture_folder, capsys, tmp_path):
     odd = tmp_path / 'a, "b".png'
     odd.write_bytes((picture_folder / "red" / "01.png").read_bytes())
@@ -110,6 +111,7 @@ def test_predict_prints_csv_that_a_program_can_read(trained, picture_folder, cap
     assert sum(map(float, row[2::2])) == pytest.approx(1, abs=1e-5)
 
 
+@pytest.mark.slow
 def test_predict_writes_a_heat_map_for_each_picture_and_nothing_elsewhere(trained, picture_folder, capsys, tmp_path):
     names = ["one.png", "..one;.png", "one.jpg"]
     pictures = [tmp_path / name for name in names]
@@ -123,6 +125,7 @@ def test_predict_writes_a_heat_map_for_each_picture_and_nothing_elsewhere(traine
         assert np.asarray(Image.open(file)).std() > 5  # not an empty picture
 
 
+@pytest.mark.slow
 def test_inspect_shows_classes_layers_and_how_it_was_trained(trained, capsys, tmp_path):
     model, picture = trained[1] / "model.keras", tmp_path / "layers.png"
     assert main(["inspect", str(model), "--picture", str(picture)]) == 0

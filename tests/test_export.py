@@ -73,6 +73,7 @@ def test_a_saved_and_loaded_model_can_be_exported(augmenting, images, tmp_path):
     np.testing.assert_allclose(in_use(images), augmenting.predict(images, verbose=0), atol=1e-4)
 
 
+@pytest.mark.slow
 def test_the_weights_are_shared_and_the_model_itself_still_augments(augmenting, images, data):
     in_use = tl.without_augmentation(augmenting)
     before = np.asarray(in_use(images))

@@ -93,6 +93,7 @@ def test_in_mixed_precision_the_optimizer_is_wrapped_once(make_toy, data):
     assert steps == 3  # it is the one that trains
 
 
+@pytest.mark.slow
 def test_many_steps_of_a_head_run_in_one_call_and_change_nothing(make_toy, ordered_data, differing):
     def train(*callbacks):
         keras.utils.set_random_seed(0)
@@ -328,6 +329,7 @@ def test_a_rate_that_is_a_number_of_numpy_falls_too(toy, data):
     assert rates[1] < 0.6 * rates[0]
 
 
+@pytest.mark.slow
 def test_the_usual_number_of_views_is_bounded(make_model, data):
     assert [batches.choose_views(images) for images in (24, 1333, 1334, 2000, 2001, 4000, 4001)] == [
         3,

@@ -47,6 +47,7 @@ def test_all_is_the_whole_base(toy, arrays, differing):
     assert differing(*one_step(toy, arrays)) == kernels("conv1", "conv2", "conv3", "conv4")
 
 
+@pytest.mark.slow
 def test_unfreezing_twice_is_the_same_as_once(toy, arrays, differing):
     first = tl.unfreeze_top(toy, 6)
     assert tl.unfreeze_top(toy, 6) == first

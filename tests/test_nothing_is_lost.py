@@ -116,6 +116,7 @@ def test_train_writes_over_nothing_at_all(home, place, capsys):
 
 
 @pytest.mark.parametrize("place", PLACES)
+@pytest.mark.slow
 def test_train_with_overwrite_replaces_a_run_and_nothing_else(home, place, capsys):
     before = contents(home)
     status = main(["train", "photos", *QUICK, "--layers", "5", "--out", place, "--overwrite"])

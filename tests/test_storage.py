@@ -150,6 +150,7 @@ def test_room_on_disk_is_taken_at_once(tmp_path, monkeypatch, way):
 
 
 @pytest.mark.skipif(not os.path.ismount("/dev/shm"), reason="needs a folder that lies in memory")  # noqa: S108
+@pytest.mark.slow
 def test_a_temporary_folder_that_lies_in_memory_is_said_and_takes_no_more_than_there_is(budget, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", "/dev/shm")  # noqa: S108
     budget(0)

@@ -117,6 +117,7 @@ def test_train_functions_compile_by_themselves(toy, data, differing):
     assert toy.compiled
 
 
+@pytest.mark.slow
 def test_phase_1_after_phase_2_trains_the_head_alone_again(toy, data, differing):
     tl.unfreeze_top(toy, 3)
     tl.fine_tune(toy, data, epochs=1, verbose=0)
@@ -165,6 +166,7 @@ def test_training_from_scratch_settles_batch_norms_in_few_steps(make_toy, data):
     assert np.linalg.norm(norm.moving_variance - variance) < 0.3 * np.linalg.norm(1 - variance)
 
 
+@pytest.mark.slow
 def test_class_weights_change_what_is_learned(make_toy, ordered_data):
     said = []
     for weights in (None, {0: 0.0, 1: 0.0, 2: 1.0}):

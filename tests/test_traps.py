@@ -178,6 +178,7 @@ def test_fact_8_learning_from_scratch_has_fair_batch_norm_statistics(model, make
     assert np.abs(first.moving_variance.numpy() - target).mean() < 0.2 * np.abs(start - target).mean()
 
 
+@pytest.mark.slow
 def test_fact_9_training_leaves_jit_compilation_to_keras(toy, data):
     tl.train_head(toy, data, epochs=1, verbose=0)
     toy.make_train_function()

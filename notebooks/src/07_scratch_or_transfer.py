@@ -165,14 +165,14 @@ far = mean("far, 100, top 100") - mean("far, 100, head only")
 print(f"with 100 pictures the top 100 layers gain {near:+.3f} on the near task, {far:+.3f} on the far one")
 
 # %% [markdown]
-# On the far task the mean rises with each layer more that is opened; with the whole base open it is highest. With 20 pictures each
+# On the far task the mean rises with the layers that are opened; with the whole base open it is highest. With 20 pictures each
 # run from scratch is below that. With 100 one run from scratch is above it, and four are below. Whoever shows one run can show
 # what they like.
 #
 # A pre-trained start can also **harm**. Here is a third task: real handwritten digits, small and grey. First a logistic
 # regression on the features (lesson 4), of the base that knows drawn flowers and of random parameters. Then the five ways.
 #
-# **Predict.** Head only is far below from scratch here. And with the whole base open?
+# **Predict.** Head only is far below from scratch. And with the whole base open?
 #
 # <details><summary>Answer</summary>Compare the runs in the lines *from scratch* and *all*: they overlap.</details>
 
@@ -184,12 +184,12 @@ for count in (20, 100):
         print(f"digits, {count:3} pictures a class, {way:12} {spread(f'harmful, {count}, {way}')}")
 
 # %% [markdown]
-# Each run of the random parameters is better than the base: as fixed features, it does harm. This is **negative transfer**. A likely
+# Each run of the random parameters is better than the base: this is **negative transfer**. A likely
 # reason: the base has learned to look for petals and colours, and digits have none. Head only keeps the harm. The top 30 layers
 # repair a part of it. With 100 layers or all of them open no difference to from scratch is shown: **neutral transfer**. So what
 # harms is a base that may not change.
 #
-# So which strategy? What was measured on these drawn tasks and on the digits, as a table:
+# So which strategy? What was measured, as a table:
 #
 # | | 20 pictures of each class | 100 pictures of each class |
 # |---|---|---|
