@@ -117,14 +117,14 @@ print(compared)
 # %% [markdown]
 # ## 3. How much data does it save?
 #
-# The file also has test accuracies of the flowers for five sizes: five runs of each way, at rates chosen on validation pictures.
-# All ways had the same epochs: 80 with 5 pictures of each class, 65 with 10, 50 with 20, 30 with 50, and 20 with 100.
+# The file also has test accuracies of the flowers for five sizes: five runs of each way, at rates chosen on validation pictures
+# (for 20 and 100). These are other runs than in section 2. All ways had the same epochs: 80 with 5 pictures of each class, 65 with
+# 10, 50 with 20, 30 with 50, 20 with 100.
 #
 # **Predict.** With how many pictures of each class does from scratch reach what head only has with 5?
 #
-# <details><summary>Answer</summary>Go down the column *from scratch*. If no row reaches the number at the top of *head only*, 100
-# pictures were too few *in this time*: transfer saved more than nineteen of twenty. With longer training from scratch comes nearer
-# (`data/README.md`).</details>
+# <details><summary>Answer</summary>Perhaps with none: go down the column *from scratch*. Then 5 pictures with transfer did more than
+# 100 without, *in these epochs*. With longer training from scratch comes nearer (`data/README.md`).</details>
 
 
 # %%
@@ -185,20 +185,19 @@ for count in (20, 100):
 
 # %% [markdown]
 # Each run of the random parameters is better than the base: this is **negative transfer**. A likely
-# reason: the base has learned to look for petals and colours, and digits have none. Head only keeps the harm. The top 30 layers
-# repair a part of it. With 100 layers or all of them open no difference to from scratch is shown: **neutral transfer**. So what
-# harms is a base that may not change.
+# reason: the base has learned to look for petals and colours, and digits have none. Head only has to use
+# these features; its short training adds to the gap. The top 30 layers repair a part of it. With 100 layers or all open no
+# difference to from scratch is shown: **neutral transfer**.
 #
 # So which strategy? What was measured, as a table:
 #
 # | | 20 pictures of each class | 100 pictures of each class |
 # |---|---|---|
-# | **near** | head only; phase 2 adds a little | phase 2 for the last mistakes |
+# | **near** | head only; phase 2 adds .02 | the same |
 # | **far** | phase 2, with all layers | phase 2, with all layers |
-# | **unlike** | phase 2 with all layers, or from scratch | the same |
+# | **harmful** | phase 2 with all layers, or from scratch | the same |
 #
-# It is a place to begin with, not a law. Near and far are not written on a folder: head only tells you. If it is nearly as good as
-# you need, your task is near.
+# It is a place to begin with, not a law. Near and far are not written on a folder: head only gives a first hint.
 
 # %% [markdown]
 # ## 5. No difference
