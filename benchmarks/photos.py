@@ -2,10 +2,10 @@
 
     python benchmarks/photos.py FOLDER --weights FILE --image-size 224
 
-FOLDER holds `train` and `val`, each with a folder for each class, as flower_photos and hymenoptera do. A tenth of
-`train` is set aside as validation photos; the photos of `val` are tested once after each phase and choose nothing. Each
-seed draws the split, the head's weights, the order and the augmentation. Every seed is written to a JSON file when it
-is finished: stop the program and start it again at will.
+FOLDER is `flower_photos` or `hymenoptera`: only these two have a row in the table. It holds `train` and `val`, each
+with a folder for each class. A tenth of `train` is set aside as validation photos; the photos of `val` are tested once
+after each phase and choose nothing. Each seed draws the split, the head's weights, the order and the augmentation.
+Every seed is written to a JSON file when it is finished: stop the program and start it again at will.
 """
 
 import os
@@ -15,10 +15,9 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import keras
 import numpy as np
-import scipy.stats
 
 import kerastl as tl
-from common import make_parser, read_results, write_results
+from common import half_interval, make_parser, read_results, write_results
 
 LAYERS = 30
 PHASES = ("head only", "fine-tuned")
@@ -44,10 +43,9 @@ def measure(args, seed: int) -> list[float]:
 
 
 def cell(runs: dict) -> str:
-    """Mean over the seeds, and half the width of its 95 % interval (Student's t)."""
+    """Mean over the seeds, and half the width of its 95 % interval."""
     values = np.array(list(runs.values()))
-    half = scipy.stats.t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values))
-    return f"{values.mean():.3f} ± {half:.3f}"
+    return f"{values.mean():.3f} ± {half_interval(values):.3f}"
 
 
 def table(done: dict) -> list[str]:

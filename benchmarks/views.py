@@ -19,10 +19,9 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import keras
 import numpy as np
-import scipy.stats
 
 import kerastl as tl
-from common import make_parser, read_results, write_results
+from common import half_interval, make_parser, read_results, write_results
 from kerastl.data import as_arrays, few_of_each, make_dataset
 
 LAYERS = 30
@@ -76,8 +75,7 @@ def measure(args, seed: int) -> dict:
 def difference(values: np.ndarray, plain: np.ndarray) -> str:
     """Mean difference, pair by pair, and half its 95 % interval."""
     gain = values - plain
-    half = scipy.stats.t.ppf(0.975, len(gain) - 1) * gain.std(ddof=1) / np.sqrt(len(gain))
-    return f"{gain.mean():+.3f} ± {half:.3f}"
+    return f"{gain.mean():+.3f} ± {half_interval(gain):.3f}"
 
 
 def table(name: str, done: dict) -> list[str]:

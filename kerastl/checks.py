@@ -202,10 +202,7 @@ def check_batches(dataset) -> None:
 
 
 def check_labels(labels, classes: int) -> None:
-    """Raise ValueError when one of some labels is none of the classes' numbers; one output stands for two classes.
-
-    Or when there is none.
-    """
+    """Raise ValueError unless there are labels, each the number of a class; one output stands for two classes."""
     labels, classes = np.asarray(labels), max(classes, 2)
     if labels.ndim != 1:
         raise ValueError(

@@ -118,6 +118,7 @@ def is_batch_norm(layer: keras.layers.Layer) -> bool:
 
 def acts_differently_in_training(operation) -> bool:
     """Whether an operation (a layer, or a bare function in the graph) asks if it is in training: Dropout, BatchNorm.
+
     Also one that wraps such a layer: Keras tells it whether it is in training, past what is around it. Functional and
     Sequential models only hand on what they are told.
     """

@@ -180,8 +180,9 @@ def _under_other_names(check: Check, word: str) -> tuple[dict[str, str], str, st
     made |= {node.name for node in nodes if isinstance(node, ast.FunctionDef)}
     names = {name: f"_{word}_{name}" for name in sorted(made - {check.answer})}
     for node in (node for tree in trees for node in ast.walk(tree)):
-        for field in {ast.Name: ["id"], ast.FunctionDef: ["name"], ast.arg: ["arg"]}.get(type(node), []):
-            setattr(node, field, names.get(getattr(node, field), getattr(node, field)))
+        if field := {ast.Name: "id", ast.FunctionDef: "name", ast.arg: "arg"}.get(type(node)):
+            name = getattr(node, field)
+            setattr(node, field, names.get(name, name))
     return names, *map(ast.unparse, trees)
 
 

@@ -1,6 +1,7 @@
 """What `compile` is given: the loss that suits the end of the model, the optimizer, and its rate."""
 
 import json
+import re
 import warnings
 
 import keras
@@ -12,6 +13,7 @@ _LOSSES = {
     "sparse_categorical_crossentropy": keras.losses.SparseCategoricalCrossentropy,
     "binary_crossentropy": keras.losses.BinaryCrossentropy,
 }
+_NOT_SET = r"LearningRateSchedule|has no attribute 'assign'"  # Keras, where somebody sets a rate that is a schedule
 
 
 def loss_for(model: keras.Model) -> str:
@@ -47,6 +49,16 @@ def describe_rate(learning_rate, callbacks) -> str:
 def _falls_by_itself(callbacks) -> bool:
     setters = (keras.callbacks.ReduceLROnPlateau, keras.callbacks.LearningRateScheduler)
     return not any(isinstance(callback, setters) for callback in callbacks)
+
+
+def check_rate_was_left(learning_rate, error: Exception) -> None:
+    """Raise TypeError, with what to do, when training failed because a callback set a rate that falls by itself."""
+    was_set = isinstance(error, TypeError | AttributeError) and re.search(_NOT_SET, str(error))
+    if was_set and isinstance(learning_rate, float):
+        raise TypeError(
+            "A callback sets the learning rate, but a rate that is given as a number falls by itself. Give an "
+            f"optimizer: `learning_rate=keras.optimizers.Adam({learning_rate})`."
+        ) from error
 
 
 def compile_whole(model, learning_rate, optimizer, loss) -> None:

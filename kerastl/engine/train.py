@@ -3,7 +3,6 @@
 The upper part shares its layers with the model, so training the upper part is training the model.
 """
 
-import re
 from numbers import Real
 
 import keras
@@ -13,7 +12,14 @@ from kerastl.engine.arguments import check_arguments, check_class_weight, check_
 from kerastl.engine.backup import Backup
 from kerastl.engine.batches import Batches, make_batches
 from kerastl.engine.callbacks import Bar, Best, Epochs, NotFiniteError, Steps, Stop, looks_at_batches, rate_of
-from kerastl.engine.compiling import compile_whole, describe_rate, loss_for, make_optimizer, warn_of_what_goes
+from kerastl.engine.compiling import (
+    check_rate_was_left,
+    compile_whole,
+    describe_rate,
+    loss_for,
+    make_optimizer,
+    warn_of_what_goes,
+)
 from kerastl.engine.frozen import Frozen
 from kerastl.engine.identity import describe_run
 from kerastl.engine.split import split_model
@@ -23,7 +29,6 @@ from kerastl.progress import Progress
 from kerastl.quiet import no_retracing_warnings
 
 # Steps of a head that Keras runs in one call: calls take longer than such a step. On torch Keras wants them one by one.
-SETS_A_RATE = r"LearningRateSchedule|has no attribute 'assign'"  # what fails where the rate is no variable
 STEPS_AT_ONCE = 1 if keras.backend.backend() == "torch" else 16
 
 
@@ -95,12 +100,7 @@ def _train(model, data, phase, epochs, learning_rate, views, class_weight, callb
             ) from None
         except Exception as error:
             compile_whole(model, learning_rate, upper.optimizer, loss)
-            set_by_hand = isinstance(error, TypeError | AttributeError) and re.search(SETS_A_RATE, str(error))
-            if set_by_hand and isinstance(learning_rate, float):
-                raise TypeError(
-                    "A callback sets the learning rate, but a rate that is given as a number falls by itself. Give an "
-                    f"optimizer: `learning_rate=keras.optimizers.Adam({learning_rate})`."
-                ) from error
+            check_rate_was_left(learning_rate, error)
             raise
         finally:
             steps.close()

@@ -75,7 +75,7 @@ def check_phase_2(work: Work) -> str:
             f"Phase 2 moved {len(frozen)} weight arrays of layers that are frozen, such as {frozen[0]}: freeze all but "
             "the top first, then compile, and leave it so until the model is saved."
         )
-    kernels = [name for name in can_move if arrays[name].value.ndim > 1]
+    kernels = [name for name in can_move if _is_kernel(arrays[name])]
     if not any(name in moved for name in kernels[len(kernels) // 2 :]):
         raise MissingError(
             f"Phase 2 trained lower layers, such as {base[0]}, and the upper half of the base stayed frozen: unfreeze "
