@@ -78,9 +78,13 @@ def _with_notes(cells: list[nbformat.NotebookNode], notes: Notes) -> list[nbform
 
 
 def _texts(source: str) -> list[str]:
-    """A text without what is not shown, with links to other slides, and cut where a heading stands in its middle."""
+    """A text without what is not shown, with links to other slides, and cut where a heading stands in its middle.
+
+    A lesson (its name begins with its number) has slides; of another notebook the link leads out of their folder.
+    """
     shown = [part for part in source.split("\n\n") if not re.match(NOT_SHOWN, part)]
-    text = re.sub(r"\]\((\w+)\.ipynb\)", r"](\1.slides.html)", "\n\n".join(shown))
+    text = re.sub(r"\]\((\d\w+)\.ipynb\)", r"](\1.slides.html)", "\n\n".join(shown))
+    text = re.sub(r"\]\((\w+\.ipynb)\)", r"](../\1)", text)
     return re.split(r"\n\n(?=## )", text)
 
 
