@@ -32,7 +32,7 @@ backends: .venv-jax/ready .venv-torch/ready  ## the tests of the workflow, with 
 
 browser: $(READY)  ## look at the reports in a real browser; needs Chromium (Debian: apt install chromium)
 	$(BIN)/python -m pip install --quiet -r requirements-browser.txt
-	$(BIN)/python -m pytest -m browser
+	$(PYTEST) -m browser
 
 lessons: $(READY)  ## make all lessons from notebooks/src again, and execute them
 	$(BIN)/python notebooks/build.py

@@ -154,9 +154,11 @@ def _free_memory() -> int:
 def release(arrays: list[np.ndarray]) -> None:
     """Take arrays that lie in a file out of memory again; the file keeps what they hold."""
     for array in arrays:
-        mapped = getattr(array, "_mmap", None)
-        if mapped is not None and hasattr(mmap, "MADV_DONTNEED"):
-            mapped.madvise(mmap.MADV_DONTNEED)
+        below = array
+        while isinstance(below, np.ndarray):
+            below = below.base
+        if isinstance(below, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+            below.madvise(mmap.MADV_DONTNEED)
 
 
 def memory_left(share: float = 1) -> float:

@@ -85,7 +85,8 @@ assert len(slow) == EPOCHS // EVERY and len(fast) == EPOCHS, "Both ways get the 
 # ## 2. Start, slope, asymptote
 #
 # Whole curves need more time than a lesson has. So `data/make/measure.py` ran three ways, five seeds each, with 100 pictures of
-# each class: from scratch and fine-tuned at the best of a few rates, head only at the usual one. A file keeps the results (of the drawn flowers, whatever `WORLD` is).
+# each class: from scratch and fine-tuned at the best of a few rates, head only at the usual one. A file keeps the results
+# (of the drawn flowers, whatever `WORLD` is).
 #
 # - **start**: the accuracy after the first epoch;
 # - **asymptote**: the mean accuracy of the last fifth of the epochs;
@@ -132,9 +133,8 @@ def mean(name):
     return np.mean(list(measured[name].values()))
 
 
-def spread(name):
-    runs = measured[name].values()
-    return f"{min(runs):.3f} to {max(runs):.3f} ({len(runs)} runs)"
+def all_runs(name):
+    return f"{mean(name):.3f}, runs: " + " ".join(f"{run:.3f}" for run in sorted(measured[name].values()))
 
 
 three = ("from scratch", "head only", "top 100")
@@ -143,14 +143,14 @@ for count in (5, 10, 20, 50, 100):
     print(f"{count:16}", *(f"{mean(f'near, {count}, {way}'):14.3f}" for way in three))
 
 # %% [markdown]
-# "Transfer learning is for small data": such rules come from tables like this one. The border depends on the task, the base, and
-# how long you train. So measure yours.
+# "Transfer learning is for small data": such rules come from tables like this one. How small is small? That depends on the task,
+# on the base, and on how long you train. So measure it for your task.
 #
 # ## 4. Near, far, or harmful: which strategy?
 #
 # The flowers are a **near** task: the base was trained on drawn flowers of other kinds. The butterflies are **far**: it has seen
-# none. For them the file has five ways, each with the same number of epochs: from scratch, head only, and phase 2 with the top 30 layers of
-# the base, the top 100, or all.
+# none. For them the file has five ways: from scratch, head only, and phase 2 with the top 30 layers of the base, the top 100,
+# or all. All have the same number of epochs. Each line shows the mean and each of the five runs.
 #
 # **Predict.** On which task does phase 2 bring more?
 #
@@ -159,7 +159,7 @@ for count in (5, 10, 20, 50, 100):
 # %%
 for count in (20, 100):
     for way in ("from scratch", "head only", "top 30", "top 100", "all"):
-        print(f"far task, {count:3} pictures a class, {way:12} {spread(f'far, {count}, {way}')}")
+        print(f"far, {count:3} a class, {way:12} {all_runs(f'far, {count}, {way}')}")
 near = mean("near, 100, top 100") - mean("near, 100, head only")
 far = mean("far, 100, top 100") - mean("far, 100, head only")
 print(f"with 100 pictures the top 100 layers gain {near:+.3f} on the near task, {far:+.3f} on the far one")
@@ -178,15 +178,15 @@ print(f"with 100 pictures the top 100 layers gain {near:+.3f} on the near task, 
 
 # %%
 for weights in ("random weights", "garden"):
-    print(f"digits, features of {weights:14} {spread(f'probe of {weights}, digits')}")
+    print(f"digits, features of {weights:14} {all_runs(f'probe of {weights}, digits')}")
 for count in (20, 100):
     for way in ("from scratch", "head only", "top 30", "top 100", "all"):
-        print(f"digits, {count:3} pictures a class, {way:12} {spread(f'harmful, {count}, {way}')}")
+        print(f"digits, {count:3} a class, {way:12} {all_runs(f'harmful, {count}, {way}')}")
 
 # %% [markdown]
 # Each run of the random parameters is better than the base: this is **negative transfer**. A likely
 # reason: the base has learned to look for petals and colours, and digits have none. Head only has to use
-# these features; its short training adds to the gap. The top 30 layers repair a part of it. With 100 layers or all open no
+# these features; its short training may add to the gap. The top 30 layers repair a part of it. With 100 layers or all open no
 # difference to from scratch is shown: **neutral transfer**.
 #
 # So which strategy? What was measured, as a table:
@@ -283,8 +283,9 @@ check(
 )
 
 # %% [markdown]
-# **Exercise 2 ★★** How long does each way need? Write `first_epoch(runs, accuracy)`: for each run the number of the first epoch
-# (counted from 1) that reaches the accuracy, and `None` for a run that never does.
+# **Exercise 2 ★★** How long does each way need? Write `first_epoch(runs, accuracy)`. It gives a list: for each run the number of the
+# first epoch (counted from 1) with this accuracy or a higher one, and `None` for a run that never has it. Then try it:
+# `first_epoch(curves["from scratch"], 0.6)`.
 
 # %% tags=["exercise"]
 first_epoch = ...
@@ -349,7 +350,7 @@ check(
 # %% [markdown]
 # ## What you have seen
 #
-# - Transfer gives a higher start; often a higher end, too, when there is little data.
+# - On a near task, transfer gives a higher start, and with little data also a higher end. A base that does not fit can harm.
 # - Near or far, few or many pictures: that decides which strategy is best. Measure, also the random start.
 # - One run is no proof. Five runs with an interval are a beginning.
 #
