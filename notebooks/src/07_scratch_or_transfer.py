@@ -147,7 +147,8 @@ for count in (5, 10, 20, 50, 100):
 # on the base, and on how long you train. So measure it for your task.
 #
 # ## 4. Near, far, or harmful: which strategy?
-#
+
+# %% [markdown]
 # The flowers are a **near** task: the base was trained on drawn flowers of other kinds. The butterflies are **far**: it has seen
 # none. For them the file has five ways: from scratch, head only, and phase 2 with the top 30 layers of the base, the top 100,
 # or all. All have the same number of epochs. Each line shows the mean and each of the five runs.

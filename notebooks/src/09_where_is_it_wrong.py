@@ -221,13 +221,19 @@ def together(result, share):
 # wrong: lambda result, share: 1.0
 
 # %%
-order = np.argsort(-result.probabilities.max(axis=1))
-hits = (result.predictions == result.labels)[order]
-wanted = {share: share + hits[: round((1 - share) * len(hits))].sum() / len(hits) for share in (0.25, 0.5, 0.9)}
+wrong = np.arange(len(result.labels)) % 3 == 0  # another network, which is less often right
+worse = result._replace(labels=np.where(wrong, (result.predictions + 1) % len(names), result.labels))
+
+
+def agrees(f, one, share):
+    hits = (one.predictions == one.labels)[np.argsort(-one.probabilities.max(axis=1))]
+    return abs(f(one, share) - share - hits[: round((1 - share) * len(hits))].sum() / len(hits)) < 0.003
+
+
 check(
     "Exercise 2",
     together,
-    lambda f: all(abs(f(result, share) - value) < 0.003 for share, value in wanted.items()),
+    lambda f: all(agrees(f, one, share) for one in (result, worse) for share in (0.25, 0.5, 0.9)),
     "Sort by the highest probability.",
 )
 
