@@ -5,6 +5,7 @@ were changed for it, and the tensor in between need not be written and read agai
 (benchmarks/inference.py). Jacob et al. 2018, arXiv 1712.05877, section 3.2, do it for phones.
 """
 
+import warnings
 from collections import Counter
 
 import keras
@@ -55,7 +56,8 @@ def fold_norms(part: keras.Model, folded: dict) -> keras.Model:
     whole = part
     if isinstance(part, keras.Sequential):  # Keras would clone it without looking at its calls
         whole = keras.Model(single(part.inputs), single(part.outputs), name=part.name)
-    with forget_calls([node.operation for node in nodes]):
+    with forget_calls([node.operation for node in nodes]), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="When providing `inputs` as a dict")  # as it said of `part`
         return keras.models.clone_model(
             whole, clone_function=lambda operation: instead.get(id(operation), operation), call_function=call
         )
