@@ -86,7 +86,10 @@ def test_several_processes_are_refused_as_long_as_keras_cannot_train_in_them():
     tasks = [json.dumps({"cluster": cluster, "task": {"type": "worker", "index": number}}) for number in range(2)]
     processes = [
         subprocess.Popen(
-            [sys.executable, "-c", WORKERS], env=os.environ | {"TF_CONFIG": task}, stdout=subprocess.PIPE, text=True
+            [sys.executable, "-c", WORKERS],
+            env=os.environ | {"TF_CONFIG": task, "KERAS_BACKEND": "tensorflow"},
+            stdout=subprocess.PIPE,
+            text=True,
         )
         for task in tasks
     ]

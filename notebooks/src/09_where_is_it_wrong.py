@@ -200,8 +200,9 @@ lowest = min(score.recall for score in result.class_scores)
 check("Exercise 1", hardest, lambda n: result.class_scores[names.index(n)].recall == lowest, "Look at the table.")
 
 # %% [markdown]
-# **Exercise 2 ★★** A person looks at a share of the pictures, those of which the network is least sure, and makes no mistake.
-# The network answers for the rest. Write `together(result, share)`: the accuracy of both.
+# **Exercise 2 ★★** The network is least sure where its highest probability is lowest. A person answers for these pictures, and is
+# always right. `share` says for how many: 0.25 is a quarter of all pictures. The network answers for the others. Write
+# `together(result, share)`: the accuracy over all pictures, the person's and the network's.
 
 # %% tags=["exercise"]
 together = ...
@@ -219,10 +220,14 @@ def together(result, share):
 # wrong: lambda result, share: result.accuracy
 # wrong: lambda result, share: share + (1 - share) * result.accuracy
 # wrong: lambda result, share: 1.0
+# wrong: lambda one, share: share + np.sort((one.predictions == one.labels))[: round((1 - share) * len(one.labels))].mean() * (1 - share)
 
 # %%
-wrong = np.arange(len(result.labels)) % 3 == 0  # another network, which is less often right
-worse = result._replace(labels=np.where(wrong, (result.predictions + 1) % len(names), result.labels))
+wrong = np.arange(len(result.labels)) % 3 == 0  # another network, which is less often right, in another order
+worse = result._replace(
+    labels=np.where(wrong, (result.predictions + 1) % len(names), result.labels)[::-1],
+    probabilities=result.probabilities[::-1],
+)
 
 
 def agrees(f, one, share):
