@@ -172,7 +172,8 @@ print(f"with 100 pictures the top 100 layers gain {near:+.3f} on the near task, 
 # On the far task the mean rises with the layers that are opened; with the whole base open it is highest. With 20 pictures each
 # run from scratch is below that. With 100 one run from scratch is above it, and four are below. Whoever shows one run can show
 # what they like.
-#
+
+# %% [markdown]
 # A pre-trained start can also **harm**. Here is a third task: real handwritten digits, small and grey. First a logistic
 # regression on the features (lesson 4), of the base that knows drawn flowers and of random parameters. Then the five ways. The
 # regression learns from 1,200 digits, more than the five ways get: do not compare its lines with theirs.
