@@ -84,19 +84,17 @@ assert len(slow) == EPOCHS // EVERY and len(fast) == EPOCHS, "Both ways get the 
 # %% [markdown]
 # ## 2. Start, slope, asymptote
 #
-# Whole curves need more time than a lesson has. So `data/make/measure.py` ran three ways, five seeds each, with 100 pictures of
-# each class: from scratch and fine-tuned at the best of a few rates, head only at the usual one. A file keeps the results
-# (of the drawn flowers, whatever `WORLD` is).
+# Whole curves need more time than a lesson has. So `data/make/measure.py` ran three ways on the drawn flowers, five seeds each,
+# with 100 pictures of each class, and a file keeps the results. From scratch and fine-tuned had the best of a few rates.
 #
 # - **start**: the accuracy after the first epoch;
 # - **asymptote**: the mean accuracy of the last fifth of the epochs;
 # - **slope**: what one epoch brings, from the start to nine tenths of the rise.
-
-# %% [markdown]
+#
 # **Predict.** Which way has the highest slope?
 #
-# <details><summary>Answer</summary>Read it below the picture, for each run. The runs of one way lie so far apart that the slopes of
-# from scratch and of head only show no difference. Who starts high has less left to climb.</details>
+# <details><summary>Answer</summary>Look below the picture, at each run. They lie so far apart that from scratch and head only show
+# no difference. Who starts high has less left to climb.</details>
 
 # %%
 import json
