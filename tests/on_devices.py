@@ -14,8 +14,8 @@ from contextlib import nullcontext
 
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 how, out = sys.argv[1:]
-if how in ("jax", "parallel"):
-    os.environ["KERAS_BACKEND"] = "jax"
+os.environ["KERAS_BACKEND"] = "jax" if how in ("jax", "parallel") else "tensorflow"
+if os.environ["KERAS_BACKEND"] == "jax":
     os.environ["XLA_FLAGS"] = f"--xla_force_host_platform_device_count={1 + (how == 'parallel')}"
 
 import numpy as np

@@ -515,7 +515,7 @@ def test_devices_that_cannot_share_a_batch_equally_are_warned_of_and_one_without
     with pytest.warns(UserWarning, match=r"2 devices cannot share batches of 3( and 3)? images equally"):
         read(9, 3)
     with warnings.catch_warnings():
-        warnings.simplefilter("error")
+        warnings.simplefilter("error", UserWarning)
         read(12, 8)
 
 
