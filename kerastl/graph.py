@@ -130,8 +130,13 @@ def acts_differently_in_training(operation) -> bool:
     return asks or any(map(acts_differently_in_training, sublayers(operation)))
 
 
-def has_trainable_weights(operation) -> bool:
-    return isinstance(operation, keras.layers.Layer) and bool(operation.trainable_weights)
+def learns(operation) -> bool:
+    """Whether training changes it: trainable weights, or the moving statistics of a BatchNorm without any."""
+    if not isinstance(operation, keras.layers.Layer):
+        return False
+    return bool(operation.trainable_weights) or any(
+        norm.trainable for norm in leaf_layers(operation) if is_batch_norm(norm)
+    )
 
 
 def size_in_bytes(tensors: list) -> int:
