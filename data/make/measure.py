@@ -3,6 +3,7 @@
     python data/make/measure.py                                      # some hours on two cores
     python data/make/measure.py --tasks far near harmful             # only the table of three tasks (tasks.py)
     python data/make/measure.py --photos flower_photos hymenoptera   # also a probe on folders of real photos
+    python data/make/measure.py --curves far near harmful            # only the learning curves of three tasks
     python data/make/measure.py --tables                             # only write the tables again, from measured.json
 
 Five seeds; with 20 training pictures a class each seed draws its own, with 100 there are no others. All strategies
@@ -27,7 +28,7 @@ import kerastl as tl
 from kerastl.data import make_dataset
 from kerastl.sources import read_folder
 from results import DATA, FILE, SEEDS, mean_and_interval, once, read_runs, replace_between
-from tasks import SIZES, TASKS, WAYS, digits, few_pictures, measure_tasks, task_table
+from tasks import SIZES, TASKS, WAYS, digits, few_pictures, measure_curves, measure_tasks, task_table
 
 EPOCHS = {100: 30, 20: 100}  # training pictures a class: epochs
 CURVES = 100  # training pictures a class of the runs whose learning curves are kept, for lesson 7
@@ -163,13 +164,16 @@ def main() -> None:
     parser.add_argument(
         "--sizes", nargs="+", type=int, choices=SIZES, default=SIZES, help="only so many pictures a class"
     )
+    parser.add_argument("--curves", nargs="+", choices=TASKS, help="measure only the learning curves of these tasks")
     args = parser.parse_args()
-    runs = read_runs(FILE)
-    if not args.tables and not args.tasks:
+    runs, all_of_it = read_runs(FILE), not (args.tables or args.tasks or args.curves)
+    if all_of_it:
         measure_probes(runs, args.photos)
         measure_flowers(runs)
-    if not args.tables:
+    if args.tasks or all_of_it:
         measure_tasks(runs, args.tasks or TASKS, args.ways, args.sizes)
+    if args.curves or all_of_it:
+        measure_curves(runs, args.curves or TASKS)
     write_tables(runs)
 
 
