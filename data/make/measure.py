@@ -20,6 +20,7 @@ from functools import partial
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("MPLBACKEND", "Agg")
 
 import keras
 import numpy as np
@@ -28,7 +29,7 @@ import kerastl as tl
 from kerastl.data import make_dataset
 from kerastl.sources import read_folder
 from results import DATA, FILE, SEEDS, mean_and_interval, once, read_runs, replace_between
-from tasks import SIZES, TASKS, WAYS, digits, few_pictures, measure_curves, measure_tasks, task_table
+from tasks import SIZES, TASKS, WAYS, curve_table, digits, few_pictures, measure_curves, measure_tasks, task_table
 
 EPOCHS = {100: 30, 20: 100}  # training pictures a class: epochs
 CURVES = 100  # training pictures a class of the runs whose learning curves are kept, for lesson 7
@@ -142,6 +143,11 @@ def write_tables(runs: dict) -> None:
     replace_between(mark, DATA / "README.md", [*flowers, "", *probes])
     for file in (DATA / "README.md", DATA.parent / "docs" / "which_strategy.md"):
         replace_between("<!-- tasks: written by data/make/measure.py -->", file, task_table(runs))
+    replace_between(
+        "<!-- curves: written by data/make/measure.py -->",
+        DATA.parent / "docs" / "which_strategy.md",
+        curve_table(runs),
+    )
     record = json.loads((DATA / "garden" / "training.json").read_text())
     facts = [f"| {name.replace('_', ' ')} | {value} |" for name, value in record.items()]
     sums = [

@@ -166,6 +166,24 @@ def task_table(runs: dict) -> list[str]:
     return lines if len(lines) > 2 else []
 
 
+def curve_table(runs: dict) -> list[str]:
+    """The lines of the table of learning curves, beside from scratch. A task is written when it is complete."""
+    lines = ["| task | way | start | slope | asymptote | beside from scratch |", "|---|---|---|---|---|---|"]
+    for task in ("near", "far", "harmful"):
+        found = [runs.get(f"curve of {task}, 100, {way}", {}) for way in CURVES]
+        if all(len(results) == len(SEEDS) for results in found):
+            curves = {way: [results[str(seed)] for seed in SEEDS] for way, results in zip(CURVES, found, strict=True)}
+            compared = tl.explain_transfer(curves)
+            verdicts = [
+                "–",
+                *(f"{row.verdict}, {row.asymptote[0]:+.3f} ± {row.asymptote[1]:.3f}" for row in compared.comparisons),
+            ]
+            for way, verdict in zip(compared.strategies, verdicts, strict=True):
+                cells = [mean_and_interval(dict(enumerate(values))) for values in way[1:]]
+                lines.append(f"| {task} | {way.name} | {' | '.join(cells)} | {verdict} |")
+    return lines if len(lines) > 2 else []
+
+
 def cell(results: dict) -> str:
     if not results:
         return ""
