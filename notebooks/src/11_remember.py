@@ -257,6 +257,7 @@ left = ...
 # solution
 left = results["fine-tuning, all"][0] / results["before"][0]
 # wrong: results["fine-tuning, all"][0]
+# wrong: 2
 # wrong: results["fine-tuning, all"][1] / results["before"][1]
 # wrong: results["before"][0] - results["fine-tuning, all"][0]
 # wrong: results["before"][0] / results["fine-tuning, all"][0]
@@ -287,6 +288,7 @@ def middle(one, two, share):
 # wrong: lambda one, two, share: [share * a + (1 - share) * b for a, b in zip(one, two)]
 # wrong: lambda one, two, share: [a + share * b for a, b in zip(one, two)]
 # wrong: lambda one, two, share: one if share < 0.5 else two
+# wrong: 0.5
 
 # %%
 pair = [np.zeros((2, 3)), np.ones(4)], [np.full((2, 3), 8.0), np.full(4, 5.0)]
@@ -320,6 +322,7 @@ def entropy(p, temperature):
 # wrong: lambda p, temperature: -(q := (p ** temperature) / (p ** temperature).sum(1, keepdims=True)).sum(axis=1)
 # wrong: lambda p, temperature: -((q := p ** (1 / temperature)) * np.log(np.maximum(q, 1e-30))).sum(axis=1)
 # wrong: lambda p, temperature: np.log(p.shape[1]) * np.ones(len(p))
+# wrong: 1.0
 
 # %%
 rows = np.array([[0.81, 0.16, 0.03], [1.0, 0.0, 0.0], [0.25, 0.25, 0.5]])

@@ -1,11 +1,11 @@
 # ---
-# title: "When transfer hurts: positive, neutral, negative"
+# title: "When transfer hurts: positive, neutral or negative?"
 # minutes: 45
 # needs: lesson 7
 # step: test
 # goals:
 #   - tell positive, neutral and negative transfer apart by repeated runs
-#   - say what decides it: how alike the tasks are, how much of the base is frozen, and how long you train
+#   - say what decides, from how alike the tasks are to how much of the base is frozen
 #   - compute scores that look before any training, and say what they cannot know
 # ---
 
@@ -250,6 +250,7 @@ def verdict(gains):
 # wrong: lambda gains: "positive" if np.mean(gains) > 0 else "negative"
 # wrong: lambda gains: "positive" if min(gains) > 0 else "negative" if max(gains) < 0 else "no difference shown"
 # wrong: lambda gains: "no difference shown"
+# wrong: 2.776
 # wrong: lambda g: "positive" if (m := np.mean(g)) > (h := 2.776 * np.std(g)) else "negative" if m < -h else "none"
 
 # %%
@@ -284,6 +285,7 @@ def leep(said, labels):
 
 
 # wrong: lambda said, labels: float(np.log(right).mean())
+# wrong: -1.5
 # wrong: lambda said, labels: float(np.log(said.max(axis=1)).mean())
 # wrong: lambda said, labels: -float(np.log(len(np.unique(labels))))
 # wrong: lambda s, y: float((s @ ((t := np.eye(y.max() + 1)[y].T @ s) / t.sum(0)).T)[np.arange(len(s)), y].mean())

@@ -1,5 +1,5 @@
 # ---
-# title: "Other ways to fine-tune: rates per depth, averages, small matrices"
+# title: "Other ways to fine-tune: when are two phases not enough?"
 # minutes: 50
 # needs: lessons 6 and 7
 # step: phase 2
@@ -151,7 +151,8 @@ legend = ax.legend()
 # %% [markdown]
 # Why can one average networks at all? Both come from the same start, and a low rate keeps them near each other. Two networks from two
 # random starts have nothing in common: their average is worth nothing.
-#
+
+# %% [markdown]
 # ## 4. Small matrices: LoRA
 #
 # **LoRA** (Hu and others, 2021) leaves each large kernel as it is and adds a product of two thin matrices to it, which learn:
@@ -188,6 +189,9 @@ print(trained)
 # - **Warm-up and cosine**: `CosineDecay(0.0, steps, warmup_target=rate, warmup_steps=few)`.
 # - **BatchNorm only**: all else is frozen.
 #
+# Each of these is a few lines, too.
+
+# %% [markdown]
 # `benchmarks/strategies` ran all with five seeds, each at the better of two rates.
 #
 # **Predict.** Which way is best on the test pictures, and which on the shifted ones?
@@ -257,6 +261,7 @@ def penalty(start, now, strength):
 
 
 # wrong: lambda start, now, strength: strength / 2 * sum(np.square(one).sum() for one in now)
+# wrong: 0.05
 # wrong: lambda start, now, strength: strength * sum(np.square(a - b).sum() for a, b in zip(now, start))
 # wrong: lambda start, now, strength: strength / 2 * sum(np.abs(a - b).sum() for a, b in zip(now, start))
 # wrong: lambda start, now, strength: strength / 2 * sum(np.square(a - b).mean() for a, b in zip(now, start))
@@ -287,6 +292,7 @@ def merge(kernel, a, b):
 # wrong: lambda kernel, a, b: a @ b
 # wrong: lambda kernel, a, b: kernel * (a @ b)
 # wrong: lambda kernel, a, b: kernel - a @ b
+# wrong: 4
 
 # %%
 chance = np.random.default_rng(0)
