@@ -13,8 +13,7 @@ import numpy as np
 
 from forgetting import draw_problem
 from pieces import plain_weights
-from results import mean_and_interval
-from runs import SEEDS, TRY, collect, once, paired_tests
+from runs import SEEDS, TRY, once
 from shifts import SHIFTS, shifted_pictures
 from ways import HEAD_RATE, WAYS, Start, fit_head, network, parts, read
 

@@ -18,8 +18,8 @@ from place import SIZE, X, Y, draw_blade, draw_in_place, smooth_noise
 # How strong the shifts are was chosen on the first pictures of a part that does not count ("validation"), with the
 # linear probe: each takes something from it, and none takes all.
 MOON = (0.30, 0.36, 0.55)  # share of red, green and blue that is left at night
-FLAKES, FOG = (60, 140), 0.35  # of snow: how many, and how white the air is
-BLUR = 1.6  # pixels, the standard deviation of the Gaussian
+FLAKES, FOG = (40, 100), 0.25  # of snow: how many, and how white the air is
+BLUR = 1.2  # pixels, the standard deviation of the Gaussian
 STALKS = (25, 45)  # of the other meadow, behind; a fifth as many in front
 RIPE = (0.08, 0.15)  # hues of its stalks
 
