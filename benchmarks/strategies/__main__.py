@@ -6,7 +6,8 @@
     python benchmarks/strategies --tables     # measure nothing
 
 Every run is kept in data/strategies.json as soon as it is finished: stop the program and start it again at will. At the
-end it writes the tables into docs/forgetting.md, docs/which_strategy.md and docs/ways_to_fine_tune.md.
+end it writes the tables into docs/forgetting.md, docs/which_strategy.md and docs/ways_to_fine_tune.md,
+and draws docs/ways_to_fine_tune.png.
 """
 
 # ruff: noqa: E402 (the tasks lie in data/make, which has to be on the path first)
@@ -17,11 +18,13 @@ import sys
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("MPLBACKEND", "Agg")
 ROOT = Path(__file__).parents[2]
 sys.path.append(str(ROOT / "data" / "make"))  # the three tasks
 
 import before_training
 import compare_ways
+import draw_ways
 import forgetting
 from results import replace_between
 from runs import read_runs
@@ -46,9 +49,12 @@ def main() -> None:
     pages = {
         "forgetting": ("forgetting.md", [*forgetting.table(runs), "", *forgetting.comparisons(runs)]),
         "scores": ("which_strategy.md", before_training.table(runs)),
+        "ways": ("ways_to_fine_tune.md", [*compare_ways.table(runs), "", *compare_ways.comparisons(runs)]),
+        "averages": ("ways_to_fine_tune.md", compare_ways.averages(runs)),
     }
     for name, (page, lines) in pages.items():
         replace_between(f"<!-- {name}: written by benchmarks/strategies -->", ROOT / "docs" / page, lines)
+    draw_ways.draw(runs, ROOT / "docs" / "ways_to_fine_tune.png")
 
 
 if __name__ == "__main__":

@@ -13,9 +13,10 @@ import numpy as np
 
 from forgetting import draw_problem
 from pieces import plain_weights
-from runs import SEEDS, TRY, once
+from results import mean_and_interval
+from runs import SEEDS, TRY, collect, once, paired_tests
 from shifts import SHIFTS, shifted_pictures
-from ways import HEAD_RATE, WAYS, Start, fit_head, network, parts, read
+from ways import HEAD_RATE, SHARES, WAYS, Start, fit_head, network, parts, read
 
 SETS = {"near": "drawn_flowers", "far": "drawn_butterflies"}
 TASKS = tuple(SETS)
@@ -105,3 +106,60 @@ def measure(runs: dict, tasks=TASKS) -> None:
             for way, value in best.items():
                 name = name_of(task, per_class, way)
                 once(runs, name, seed, partial(learn, task, per_class, way, value, seed))
+
+
+def problems(runs: dict) -> list[tuple[str, int]]:
+    """(task, pictures a class) of each problem that all ways have learned with all seeds."""
+    return [
+        (task, per_class)
+        for task, per_class in product(TASKS, EPOCHS)
+        if all(len(runs.get(name_of(task, per_class, way), {})) == len(SEEDS) for way in WAYS)
+    ]
+
+
+def table(runs: dict) -> list[str]:
+    """The lines of the table: the problems that are complete."""
+    lines = [
+        f"| task | pictures a class | way | accuracy | shifted, mean | {' | '.join(SHIFTS)} | parameters changed "
+        f"| time, {BASIS} = 1 |",
+        "|---|---|---|---|---|" + "---|" * (len(SHIFTS) + 2),
+    ]
+    for task, per_class in problems(runs):
+        seconds = collect(runs, name_of(task, per_class, BASIS))["seconds"].mean()
+        for way in WAYS:
+            found = collect(runs, name_of(task, per_class, way))
+            cells = [mean_and_interval(dict(enumerate(found[part]))) for part in ("test", "shifted")]
+            cells += [f"{found[shift].mean():.3f}" for shift in SHIFTS]
+            cells += [f"{found['parameters'].max():,.0f}", f"{found['seconds'].mean() / seconds:.1f}"]
+            lines.append(f"| {task} | {per_class} | {way} | {' | '.join(cells)} |")
+    return lines
+
+
+def comparisons(runs: dict) -> list[str]:
+    """The lines of a second table: each way beside two phases, with tests over the seeds."""
+    lines = [
+        f"| task | pictures a class | beside *{BASIS}* | accuracy | p | shifted | p |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for task, per_class in problems(runs):
+        first, *others = (name_of(task, per_class, way) for way in (BASIS, *(way for way in WAYS if way != BASIS)))
+        both = (paired_tests(runs, first, others, what) for what in ("test", "shifted"))
+        for (name, plain, p_plain), (_, shifted, p_shifted) in zip(*both, strict=True):
+            way = name.removeprefix(name_of(task, per_class, ""))
+            lines.append(
+                f"| {task} | {per_class} | {way} | {plain:+.3f} | {p_plain:.3f} | {shifted:+.3f} | {p_shifted:.3f} |"
+            )
+    return lines
+
+
+def averages(runs: dict) -> list[str]:
+    """The lines of a third table: WiSE-FT with other shares of the fine-tuned weights."""
+    lines = [
+        f"| task | pictures a class | measured on | {' | '.join(f'share {share:g}' for share in SHARES)} |",
+        "|---|---|---|" + "---|" * len(SHARES),
+    ]
+    for (task, per_class), what in product(problems(runs), ("test", "shifted")):
+        found = collect(runs, name_of(task, per_class, "WiSE-FT"))
+        cells = [found[what if share == 0.5 else f"share {share:g}, {what}"].mean() for share in SHARES]
+        lines.append(f"| {task} | {per_class} | {what} | {' | '.join(f'{cell:.3f}' for cell in cells)} |")
+    return lines

@@ -5,6 +5,7 @@ import numpy as np
 from keras import ops
 
 from kerastl.graph import is_batch_norm
+from kerastl.private import weights_of
 
 
 class RatesPerLayer(keras.optimizers.Adam):
@@ -22,12 +23,8 @@ class RatesPerLayer(keras.optimizers.Adam):
         super().__init__(learning_rate, **kwargs)
         self.factors = factors
 
-    def build(self, variables):
-        super().build(variables)
-        self.learning = list(variables)
-
     def apply(self, grads, trainable_variables=None):
-        variables = self.learning if trainable_variables is None else trainable_variables
+        variables = weights_of(self) if trainable_variables is None else trainable_variables  # JAX gives none
         before = [ops.copy(variable) for variable in variables]
         super().apply(grads, trainable_variables)
         for variable, old in zip(variables, before, strict=True):

@@ -18,7 +18,7 @@ from kerastl.graph import is_batch_norm
 from pieces import RatesPerLayer, TowardsStart, adapt_statistics, add_lora, average, plain_weights
 
 # Places where the network can be cut, from the top: at each one the pictures have become one tensor. What lies above
-# are the head alone; and with it 27, 100, 127 layers of the base (of 154), and all.
+# are the head alone; and with it 38, 100, 127 layers of the base (of 154), and all.
 CUTS = ("pool", "block_12_add", "block_5_add", "block_2_add", "pixels")
 TOP, ALL = "block_5_add", "pixels"  # as `unfreeze_top(model, 100)` and `unfreeze_top(model, "all")`
 HEAD_RATE = 1e-3
