@@ -7,7 +7,7 @@
 
 Every run is kept in data/strategies.json as soon as it is finished: stop the program and start it again at will. At the
 end it writes the tables into docs/forgetting.md, docs/which_strategy.md and docs/ways_to_fine_tune.md,
-and draws docs/ways_to_fine_tune.png.
+and draws the pictures of the last one.
 """
 
 # ruff: noqa: E402 (the tasks lie in data/make, which has to be on the path first)
@@ -55,6 +55,7 @@ def main() -> None:
     for name, (page, lines) in pages.items():
         replace_between(f"<!-- {name}: written by benchmarks/strategies -->", ROOT / "docs" / page, lines)
     draw_ways.draw(runs, ROOT / "docs" / "ways_to_fine_tune.png")
+    draw_ways.draw_shifts(ROOT / "docs" / "shifts.png")
 
 
 if __name__ == "__main__":

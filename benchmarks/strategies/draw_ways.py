@@ -1,29 +1,47 @@
-"""The picture of docs/ways_to_fine_tune.md: accuracy beside parameters changed, and beside accuracy under a shift."""
+"""The pictures of docs/ways_to_fine_tune.md: accuracy beside parameters changed, accuracy under a shift; the shifts."""
 
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 
+import make_sets as sets
 from compare_ways import name_of, problems
-from kerastl.plots.style import BLUE, BROWN, FINE_TUNED, GREY, HEAD_ONLY, OLIVE, ORANGE, RED, SKY, TEAL, VIOLET, WINE
+from kerastl.plots.style import FINE_TUNED, HEAD_ONLY, OLIVE, TEAL, WINE
 from runs import collect
+from shifts import SHIFTS, shifted_pictures
 from ways import WAYS
 
-# One shape and colour for each way; those of the two phases are the colours that the other pictures use.
+# One shape for each way, one colour for each kind of way: head only; two phases; all weights, in another order or at
+# other rates; held near the start; few parameters.
 LOOKS = {
     "head only": ("o", HEAD_ONLY),
     "two phases": ("*", FINE_TUNED),
-    "everything at once": ("s", BROWN),
-    "warm-up and cosine": ("D", ORANGE),
-    "gradual unfreezing": ("^", BLUE),
-    "rates per depth": ("v", SKY),
-    "L2-SP": ("<", WINE),
+    "everything at once": ("s", WINE),
+    "warm-up and cosine": ("D", WINE),
+    "gradual unfreezing": ("^", WINE),
+    "rates per depth": ("v", WINE),
+    "L2-SP": ("<", OLIVE),
     "LP-FT": (">", OLIVE),
-    "WiSE-FT": ("P", TEAL),
-    "LoRA": ("X", RED),
-    "BatchNorm's statistics": ("h", GREY),
-    "BatchNorm only": ("p", VIOLET),
+    "WiSE-FT": ("P", OLIVE),
+    "LoRA": ("X", TEAL),
+    "BatchNorm's statistics": ("h", TEAL),
+    "BatchNorm only": ("p", TEAL),
 }
+
+
+def draw_shifts(file: Path) -> None:
+    """One flower and one butterfly without a shift, and under each."""
+    figure, grid = plt.subplots(2, 1 + len(SHIFTS), figsize=(9.5, 4.1), layout="constrained")
+    for row, (set_name, number) in zip(grid, (("drawn_flowers", 3), ("drawn_butterflies", 3)), strict=True):
+        plain = sets.draw(set_name, "shifted", number, 0)[0]
+        shifted = (shifted_pictures(set_name, shift, 1)[0][number] for shift in SHIFTS)
+        for axes, title, picture in zip(row, ("as in training", *SHIFTS), (plain, *shifted), strict=True):
+            axes.imshow(picture)
+            axes.set_axis_off()
+            if set_name == "drawn_flowers":
+                axes.set_title(title, fontsize="medium")
+    figure.savefig(file, dpi=80, facecolor="white")
+    plt.close(figure)
 
 
 def draw(runs: dict, file: Path) -> None:
