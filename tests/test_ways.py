@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from programs import import_from
+from programs import ROOT, import_from
 from tiers import slow, weekly
 
 shifts, make_sets = import_from("data/make", "results", "tasks", "shifts", "make_sets")[2:]
@@ -81,6 +81,17 @@ def test_each_weight_array_learns_at_its_own_rate_as_with_an_adam_of_its_own():
     assert (
         np.abs(found["low/kernel"] - arrays(fit(dense_model(), keras.optimizers.Adam(0.01)))["low/kernel"]).max() > 0.01
     )
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not hasattr(keras.optimizers, "MultiOptimizer"), reason="it came with Keras 3.15")
+def test_newer_versions_of_keras_give_the_same_with_an_adam_for_each_rate():
+    adams = {"low": keras.optimizers.Adam(0.001), "high": keras.optimizers.Adam(0.01)}
+    chosen = keras.optimizers.MultiOptimizer(lambda weight: adams[weight.path.split("/")[0]])
+    expected = arrays(fit(dense_model(), chosen))
+    found = arrays(fit(dense_model(), pieces.RatesPerLayer(0.01, {"low/kernel": 0.1, "low/bias": 0.1})))
+    for path in found:
+        np.testing.assert_allclose(found[path], expected[path], rtol=1e-3, atol=2e-6)
 
 
 def test_a_factor_of_one_is_adam_and_of_zero_is_frozen():
@@ -324,3 +335,14 @@ def test_shifted_pictures_come_from_seeds_of_their_own(set_name):
     assert sharpness["blur"] < np.abs(np.diff(plain, axis=2)).mean() < sharpness["snow"]
     red, green, _ = drawn["another meadow"][0][:, -8:].mean((0, 1, 2))  # the ground: ripe, not green
     assert red > green
+
+
+# The page.
+
+
+def test_the_page_holds_the_tables_of_what_was_measured():
+    measured = runs.read_runs()
+    text = (ROOT / "docs" / "ways_to_fine_tune.md").read_text(encoding="utf-8").splitlines()
+    for lines in (compare_ways.table(measured), compare_ways.comparisons(measured), compare_ways.averages(measured)):
+        assert len(lines) > 3
+        assert [line for line in lines if line not in text] == []

@@ -12,7 +12,7 @@ class RatesPerLayer(keras.optimizers.Adam):
     """Adam whose step is multiplied by a factor of the weight array's own: each array learns at its own rate.
 
     It scales the step, not the gradient: Adam divides the gradient by its own size, so that a factor there is lost.
-    (From 3.13 on, Keras has `MultiOptimizer`, which does this with an Adam for each rate.)
+    (From 3.15 on, Keras has `MultiOptimizer`, which can do it with an Adam for each rate.)
 
     Args:
         learning_rate: number or schedule.
