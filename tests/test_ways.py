@@ -317,6 +317,18 @@ def test_each_way_has_the_same_number_of_tries():
     assert {len(set(way.tries)) for way in ways.WAYS.values()} == {2}
 
 
+def test_validation_chooses_the_better_value_and_the_lower_one_if_both_are_alike():
+    made = {
+        f"ways, near, 20, two phases at {value:g}": {"100": {"validation": found}}
+        for value, found in zip(ways.WAYS["two phases"].tries, (0.9, 0.8), strict=True)
+    }
+    assert compare_ways.chosen(made, "near", 20, "two phases") == 3e-4
+    made["ways, near, 20, two phases at 0.001"]["100"]["validation"] = 0.9
+    assert compare_ways.chosen(made, "near", 20, "two phases") == 3e-4
+    made["ways, near, 20, two phases at 0.001"]["100"]["validation"] = 0.91
+    assert compare_ways.chosen(made, "near", 20, "two phases") == 1e-3
+
+
 # The shifted pictures.
 
 
