@@ -41,9 +41,14 @@ def held_layers(layer: keras.layers.Layer) -> list:
     return list(layer._layers)
 
 
+def weights_of(optimizer: keras.optimizers.Optimizer) -> list:
+    """The weights that an optimizer was built for."""
+    return optimizer._trainable_variables
+
+
 def can_train(optimizer: keras.optimizers.Optimizer, weights: list) -> bool:
     """Whether an optimizer is new, or has trained these weights before: it knows no others."""
-    known = {id(weight) for weight in optimizer._trainable_variables}
+    known = {id(weight) for weight in weights_of(optimizer)}
     return not optimizer.built or known.issuperset(map(id, weights))
 
 

@@ -69,6 +69,7 @@ def test_an_optimizer_knows_the_weights_that_it_has_trained(make_toy):
     adam = keras.optimizers.Adam()
     assert private.can_train(adam, model.trainable_weights)
     adam.build(model.trainable_weights)
+    assert [weight.path for weight in private.weights_of(adam)] == [weight.path for weight in model.trainable_weights]
     assert private.can_train(adam, model.trainable_weights)
     assert not private.can_train(adam, other.trainable_weights)
     assert not private.can_train(adam, [*model.trainable_weights, *other.trainable_weights])

@@ -63,9 +63,9 @@ def with_views(images: np.ndarray, labels: np.ndarray) -> tuple:
     return np.concatenate([floats, *copies]).astype("uint8"), np.tile(labels, VIEWS + 1)
 
 
-def draw_problem(task: str, seed: int) -> Problem:
+def draw_problem(task: str, seed: int, per_class: int = PER_CLASS) -> Problem:
     images, labels, rows, class_names = pictures(TASKS[task])
-    few = rows["train"][few_of_each(labels[rows["train"]], PER_CLASS, seed)]
+    few = rows["train"][few_of_each(labels[rows["train"]], per_class, seed)]
     held_out = [(images[rows[part]], labels[rows[part]]) for part in ("validation", "test")]
     return Problem(with_views(images[few], labels[few]), *held_out, len(class_names))
 

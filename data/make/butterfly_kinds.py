@@ -149,12 +149,15 @@ def kind_of_butterfly(name: str, rng: np.random.Generator) -> Butterfly:
     return Butterfly(_grown(fore, rng), _grown(hind, rng), *colours)
 
 
-def draw_butterfly_picture(butterfly: Butterfly, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+def draw_butterfly_picture(
+    butterfly: Butterfly, rng: np.random.Generator, place=draw_in_place
+) -> tuple[np.ndarray, np.ndarray]:
     """Draw one picture of a butterfly: turned, tilted and half folded as chance wants.
 
     Args:
         butterfly: what it looks like.
         rng: where all chance comes from.
+        place: what to put it into: `draw_in_place`, or that with other arguments.
 
     Returns:
         The picture, uint8 (96, 96, 3), and the mask, float64 (96, 96): how much of each pixel shows the butterfly.
@@ -175,4 +178,4 @@ def draw_butterfly_picture(butterfly: Butterfly, rng: np.random.Generator) -> tu
         box = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
         draw_butterfly(butterfly, canvas[box], mask[box], x[box], y[box], PIXEL / size, fold, light)
 
-    return draw_in_place(put, rng)
+    return place(put, rng)

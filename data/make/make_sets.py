@@ -20,6 +20,7 @@ from PIL import Image
 
 from butterfly_kinds import BUTTERFLY_NAMES, draw_butterfly_picture, kind_of_butterfly
 from kinds import CLASS_NAMES, NUM_SPECIES, SPECIES_SEED, species_flower, target_flower
+from place import draw_in_place
 from scene import draw_picture
 
 FLOWERS_SEED = 20261
@@ -36,7 +37,8 @@ COUNTS = {  # pictures of each class
 }
 # The second number of a picture's seed. Pre-training uses 1 and 2 (pretrain.py): these pictures are new to the base.
 # 13 was an earlier test part: it was looked at while the species were designed.
-PARTS = {"train": 11, "validation": 12, "test": 14}
+# The shifted pictures are in no bundled set (shifts.py).
+PARTS = {"train": 11, "validation": 12, "test": 14, "shifted": 15}
 # Of the flower in front. The species of the source task are drawn from 0.28 to 0.64: the flowers are nearer, which the
 # frozen base does not quite expect, and fine-tuning can learn.
 FLOWERS_RADIUS = (0.45, 1.1)
@@ -57,16 +59,16 @@ def picture_path(set_name: str, part: str, number: int, index: int) -> Path:
     return Path(set_name, part, CLASSES[set_name][number], f"{index:03d}.jpg")
 
 
-def draw(set_name: str, part: str, number: int, index: int) -> tuple[np.ndarray, np.ndarray]:
-    """One bundled picture before it is compressed, uint8 (96, 96, 3), and the mask of what it shows (96, 96)."""
+def draw(set_name: str, part: str, number: int, index: int, place=draw_in_place) -> tuple[np.ndarray, np.ndarray]:
+    """One picture before it is compressed, uint8 (96, 96, 3), and the mask of what it shows (96, 96)."""
     if set_name == "drawn_flowers":
         rng = np.random.default_rng([FLOWERS_SEED, PARTS[part], number, index])
-        return draw_picture(target_flower(CLASS_NAMES[number], rng), rng, FLOWERS_RADIUS)
+        return draw_picture(target_flower(CLASS_NAMES[number], rng), rng, FLOWERS_RADIUS, place)
     if set_name == "drawn_butterflies":
         rng = np.random.default_rng([BUTTERFLIES_SEED, PARTS[part], number, index])
-        return draw_butterfly_picture(kind_of_butterfly(BUTTERFLY_NAMES[number], rng), rng)
+        return draw_butterfly_picture(kind_of_butterfly(BUTTERFLY_NAMES[number], rng), rng, place)
     rng = np.random.default_rng([SPECIES_SEED, PARTS[part], number, index])
-    return draw_picture(species_flower(number, rng), rng)
+    return draw_picture(species_flower(number, rng), rng, place=place)
 
 
 def as_jpeg(set_name: str, picture: np.ndarray) -> bytes:

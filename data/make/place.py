@@ -16,7 +16,10 @@ X, Y = np.meshgrid(LINE, LINE)
 
 
 def draw_in_place(
-    put: Callable[[np.ndarray, np.ndarray], None], rng: np.random.Generator
+    put: Callable[[np.ndarray, np.ndarray], None],
+    rng: np.random.Generator,
+    background: Callable[[np.random.Generator], np.ndarray] | None = None,
+    weather: Callable[[np.ndarray, np.random.Generator], np.ndarray] | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Draw one picture.
 
@@ -24,32 +27,34 @@ def draw_in_place(
         put: draws what the picture shows, in place, on a canvas, float64 (96, 96, 3), 0 to 1; and raises the mask,
             float64 (96, 96), to the share of each pixel that it covers.
         rng: where all chance comes from.
+        background: makes the canvas; by default one of the places of the bundled pictures.
+        weather: makes another canvas of it before the photograph is taken; by default none.
 
     Returns:
         The picture, uint8 (96, 96, 3), and the mask, less the blades of grass in front.
     """
-    canvas, mask = _background(rng), np.zeros((SIZE, SIZE))
+    canvas, mask = (background or _background)(rng), np.zeros((SIZE, SIZE))
     for _ in range(rng.integers(0, 14)):
-        _blade(canvas, mask, rng, dim=rng.uniform(0.35, 0.85))
+        draw_blade(canvas, mask, rng, dim=rng.uniform(0.35, 0.85))
     put(canvas, mask)
     for _ in range(rng.integers(0, 6)):
-        _blade(canvas, mask, rng, dim=rng.uniform(0.6, 1.1))
-    return _photograph(canvas, rng), mask
+        draw_blade(canvas, mask, rng, dim=rng.uniform(0.6, 1.1))
+    return _photograph(canvas if weather is None else weather(canvas, rng), rng), mask
 
 
-def _blade(canvas, mask, rng, dim):
+def draw_blade(canvas, mask, rng, dim, hues=(0.17, 0.38)):
     """A blade of grass from the bottom edge up; it hides what lies behind it, what is put there included."""
     root, top = rng.uniform(-1.2, 1.2), rng.uniform(-1.1, 0.6)
     lean, bend, thick = rng.normal(0.0, 0.35), rng.normal(0.0, 0.25), rng.uniform(0.012, 0.045)
     up = np.clip((1.0 - Y) / (1.0 - top), 0.0, 1.0)
     middle = root + lean * up + bend * up**2
     alpha = coverage(thick * (1.0 - up**2) - np.abs(X - middle), PIXEL) * (top < Y)
-    colour = rgb((rng.uniform(0.17, 0.38), rng.uniform(0.35, 0.85), dim * rng.uniform(0.4, 0.9)))
+    colour = rgb((rng.uniform(*hues), rng.uniform(0.35, 0.85), dim * rng.uniform(0.4, 0.9)))
     paint(canvas, colour * (0.8 + 0.3 * up[..., None]), alpha)
     mask *= 1.0 - alpha
 
 
-def _smooth_noise(rng, cells: int) -> np.ndarray:
+def smooth_noise(rng, cells: int) -> np.ndarray:
     """Noise between 0 and 1 that changes softly: random values on a coarse grid, interpolated."""
     grid = rng.random((cells + 1, cells + 1))
     place = (LINE + 1.0) / 2.0 * cells
@@ -74,7 +79,7 @@ def _background(rng) -> np.ndarray:
     bottom = rgb((hue + rng.normal(0, 0.06), saturation, value * rng.uniform(0.5, 1.1)))
     down = ((Y + 1.0) / 2.0)[..., None]
     canvas = top * (1.0 - down) + bottom * down
-    clouds = 0.65 * _smooth_noise(rng, rng.integers(2, 6)) + 0.35 * _smooth_noise(rng, rng.integers(6, 20))
+    clouds = 0.65 * smooth_noise(rng, rng.integers(2, 6)) + 0.35 * smooth_noise(rng, rng.integers(6, 20))
     paint(canvas, rgb((hue + rng.normal(0, 0.08), saturation * 0.8, value * rng.uniform(0.7, 1.6))), clouds * 0.7)
     for _ in range(rng.integers(0, 7)):  # things far away, out of focus
         colour = rgb((rng.random(), rng.uniform(0.2, 0.9), rng.uniform(0.3, 1.0)))

@@ -10,7 +10,7 @@ from place import LINE, PIXEL, SIZE, X, Y, draw_in_place
 
 
 def draw_picture(
-    flower: Flower, rng: np.random.Generator, radius: tuple[float, float] = (0.28, 0.64)
+    flower: Flower, rng: np.random.Generator, radius: tuple[float, float] = (0.28, 0.64), place=draw_in_place
 ) -> tuple[np.ndarray, np.ndarray]:
     """Draw one picture of a species.
 
@@ -18,6 +18,7 @@ def draw_picture(
         flower: the species.
         rng: where all chance comes from.
         radius: smallest and largest radius of the flower in front; half the picture's side is 1.
+        place: what to put it into: `draw_in_place`, or that with other arguments.
 
     Returns:
         The picture, uint8 (96, 96, 3), and the mask, float64 (96, 96): the share of each pixel that shows the flower.
@@ -28,7 +29,7 @@ def draw_picture(
             _plant(flower, canvas, mask, rng, rng.uniform(0.12, 0.24), rng.uniform(-0.8, 0.8), rng.uniform(-0.75, 0.6))
         _plant(flower, canvas, mask, rng, rng.uniform(*radius), rng.uniform(-0.38, 0.38), rng.uniform(-0.42, 0.22))
 
-    return draw_in_place(put, rng)
+    return place(put, rng)
 
 
 def _plant(flower, canvas, mask, rng, radius, cx, cy):
