@@ -26,7 +26,6 @@ import numpy as np
 import kerastl as tl
 from kerastl.bases import bundled_folder
 from kerastl.data import as_arrays, few_of_each
-from kerastl.graph import find_base_model
 
 measured = json.loads((bundled_folder() / "measured.json").read_text())
 

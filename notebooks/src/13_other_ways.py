@@ -44,7 +44,10 @@ dark = (test * 0.4).astype("uint8")
 # %%
 figure, places = plt.subplots(1, 6, figsize=(9, 1.7), layout="constrained")
 for ax, picture, name in zip(
-    places, (test[0], dark[0], blurred[0], test[60], dark[60], blurred[60]), ("test", "dark", "blurred") * 2, strict=True
+    places,
+    (test[0], dark[0], blurred[0], test[60], dark[60], blurred[60]),
+    ("test", "dark", "blurred") * 2,
+    strict=True,
 ):
     ax.imshow(picture)
     ax.set_title(name)
