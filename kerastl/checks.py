@@ -69,7 +69,7 @@ def check_dataset(dataset, part: str) -> None:
         raise ValueError(f"The {part} dataset is empty. Expected one that gives each of its images once.")
     check_end(dataset, f"{part} dataset")
     spec = dataset.element_spec
-    if not _is_images_and_labels(spec):
+    if not (_is_images_and_labels(spec) or _is_texts_and_labels(spec)):
         raise ValueError(
             f"The {part} dataset has elements {spec}. Expected batches (images, labels) with images of "
             f"shape (batch, height, width, 3) and integer labels of shape (batch,).{_advice(spec)}"
@@ -133,6 +133,14 @@ def _is_images_and_labels(spec) -> bool:
     )
 
 
+def _is_texts_and_labels(spec) -> bool:
+    """Whether elements are texts, strings (batch,), or their token ids, integers (batch, length), with labels."""
+    if not _are_pairs(spec) or spec[1].shape.rank != 1:
+        return False
+    rank, dtype = spec[0].shape.rank, spec[0].dtype
+    return (rank == 1 and dtype == "string") or (rank == 2 and dtype.is_integer)
+
+
 def _advice(spec) -> str:
     """What to do about the most common elements that are something else."""
     if hasattr(spec, "shape"):
@@ -177,6 +185,11 @@ def check_size(shape, model) -> None:
     given, taken = tuple(shape), tuple(model.input_shape[1:])
     if len(given) == len(taken) and all(b in (None, a) for a, b in zip(given, taken, strict=True)):
         return
+    if 1 in (len(given), len(taken)):
+        kinds = ["texts" if len(shape) == 1 else "images" for shape in (given, taken)]
+        raise ValueError(
+            f"The data hold {kinds[0]} {given}, the model takes {kinds[1]} {taken}: build the model with these data."
+        )
     size = taken[0] if taken[0] == taken[1] else taken[:2]
     if given[2:] == taken[2:]:
         given, taken = given[:2], taken[:2]

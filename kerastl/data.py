@@ -34,6 +34,12 @@ class ImageData(NamedTuple):
     class_names: list[str]
 
 
+class TextData(ImageData):
+    """As `ImageData`, with texts in the place of the images: strings, (batch,), or token ids, int32 (batch, length)."""
+
+    __slots__ = ()
+
+
 def load_images(
     source: str | os.PathLike,
     *,
@@ -82,10 +88,7 @@ def load_images(
         >>> load_images("drawn_flowers").class_names
         ['daisy', 'dandelion', 'rose', 'sunflower', 'tulip']
     """
-    _check_shares(validation_split, test_split)
-    if not is_whole(batch_size, least=1):
-        raise ValueError(f"Received batch_size={batch_size!r}. Expected a whole number, 1 or more.")
-    check_seed(seed)
+    check_splitting(batch_size, validation_split, test_split, seed)
     check_source(source)
     name = os.fspath(source)
     folder = Path(name).expanduser()
@@ -101,14 +104,19 @@ def load_images(
         )
     else:
         images, labels, rows, class_names = read_tfds(name, size)
+    set_parts_aside(rows, labels, validation_split, test_split, seed, class_names)
+    return ImageData(
+        *(make_dataset(images, labels, batch_size, part == "train", rows[part]) for part in PART_NAMES), class_names
+    )
+
+
+def set_parts_aside(rows: dict, labels, validation_split, test_split, seed: int, class_names: list[str]) -> None:
+    """Add the parts that `rows`, {part: numbers}, has not, from its training part. Of two parts, one is for the test."""
     if "test" not in rows and "validation" in rows:
         rows["test"] = rows.pop("validation")
     for part, share in (("test", test_split), ("validation", validation_split)):
         if part not in rows:
             rows["train"], rows[part] = set_aside(rows["train"], labels, share, seed, class_names)
-    return ImageData(
-        *(make_dataset(images, labels, batch_size, part == "train", rows[part]) for part in PART_NAMES), class_names
-    )
 
 
 def make_dataset(
@@ -116,7 +124,7 @@ def make_dataset(
 ):
     """A `tf.data.Dataset` of batches (images, labels) from arrays, shuffled anew in each epoch if asked for.
 
-    `rows` are the numbers of the images that it gives; all, if that is None. Only numbers are shuffled, and images that
+    `images` may be texts, too: strings, of dtype object. `rows` are the numbers of the images that it gives; all, if that is None. Only numbers are shuffled, and images that
     lie in a file are in memory only while their batch is made.
     """
     import tensorflow as tf
@@ -128,7 +136,9 @@ def make_dataset(
     read = held.reader()
 
     def fetch(index):
-        some, their_labels = tf.numpy_function(read, [index], [images.dtype, labels.dtype])
+        some, their_labels = tf.numpy_function(
+            read, [index], [tf.string if images.dtype == object else images.dtype, labels.dtype]
+        )
         return tf.ensure_shape(some, (None, *images.shape[1:])), tf.ensure_shape(their_labels, (None,))
 
     dataset = order.batch(batch_size).map(fetch).prefetch(2)
@@ -211,7 +221,11 @@ def as_size(image_size) -> tuple[int, int]:
     return int(size[0]), int(size[1])
 
 
-def _check_shares(validation_split, test_split) -> None:
+def check_splitting(batch_size, validation_split, test_split, seed) -> None:
+    """Raise ValueError when one of the arguments that the loading functions share cannot be meant."""
+    if not is_whole(batch_size, least=1):
+        raise ValueError(f"Received batch_size={batch_size!r}. Expected a whole number, 1 or more.")
+    check_seed(seed)
     if not (0 < validation_split < 1 and 0 < test_split < 1 and validation_split + test_split < 1):
         raise ValueError(
             f"Received validation_split={validation_split} and test_split={test_split}. Expected two shares "

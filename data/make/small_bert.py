@@ -1,0 +1,246 @@
+"""Pre-train the bundled small BERT on masked words of docstrings.
+
+    python data/make/small_bert.py --work build/small_bert
+
+Reads the docstrings of the installed packages (their files are parsed, nothing is imported), learns a vocabulary of word
+pieces, and trains a BERT with the shape of BERT-Tiny (Turc et al. 2019, arXiv 1908.08962) to name masked words (Devlin et
+al. 2018, arXiv 1810.04805, section 3.1, without its second task). It writes weights, vocabulary and a record of the run to
+data/small_bert/; no text of the packages is in them. Needs KerasHub (`pip install kerastl[text]`). Stop it whenever you
+like: the same command goes on at the part that it had reached. About an hour on one core.
+
+The packages of the task (`kerastl.docstrings.PACKAGES`) are left out, with every text that has 12 words in a row in
+common with one of theirs.
+"""
+
+import argparse
+import json
+import os
+import re
+import sys
+import time
+from importlib import metadata
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+import numpy as np
+
+from kerastl.docstrings import PACKAGES, plain, read_docstrings
+
+VOCABULARY = 6000  # word pieces
+LENGTH = 64  # of them in a text, with [CLS] and [SEP]
+SHAPE = {"num_layers": 2, "num_heads": 2, "hidden_dim": 128, "intermediate_dim": 512}  # of BERT-Tiny
+SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+BATCH_SIZE = 64
+PART = 250  # steps between two checkpoints
+MASKED = 0.15  # share of the word pieces: of these .8 become [MASK], .1 another one, .1 stay
+IN_COMMON = 12  # words in a row that no text has in common with the task
+
+
+def words_in_a_row(text: str) -> set[int]:
+    """Every `IN_COMMON` words in a row, as numbers."""
+    words = re.findall(r"\w+", text.lower())
+    return {hash(tuple(words[start : start + IN_COMMON])) for start in range(len(words) - IN_COMMON + 1)}
+
+
+def read_packages(folders: list[Path]) -> tuple[dict[str, list], dict[str, int]]:
+    """{package: [(file, text)]} without the task's, and how many texts were left out for which reason."""
+    entries = {entry.name.removesuffix(".py"): entry for folder in folders for entry in sorted(folder.iterdir())}
+    task = set()
+    for name in PACKAGES:
+        for docstring in read_docstrings(entries.pop(name)):
+            task |= words_in_a_row(plain(docstring.text))
+    found, left_out, met = {}, {"in common with the task": 0, "met before": 0}, set()
+    for name, entry in entries.items():
+        if entry.suffix not in ("", ".py") or name.startswith(("_", "kerastl")):
+            continue
+        for docstring in read_docstrings(entry):
+            lines = [line for line in docstring.text.splitlines() if not line.lstrip().startswith((">>>", "..."))]
+            text = plain("\n".join(lines))
+            if text in met:
+                left_out["met before"] += 1
+            elif not task.isdisjoint(words_in_a_row(text)):
+                left_out["in common with the task"] += 1
+            elif len(text.split()) >= 8:
+                found.setdefault(name, []).append((docstring.file, text))
+            met.add(text)
+    return found, left_out
+
+
+def versions_of(packages, folders: list[Path]) -> dict[str, str]:
+    """The versions of the distributions that hold these packages."""
+    found = {}
+    for distribution in metadata.distributions(path=list(map(str, folders))):
+        held = {file.parts[0].removesuffix(".py") for file in distribution.files or ()}
+        if not held.isdisjoint(packages):
+            found[distribution.metadata["Name"]] = distribution.version
+    return dict(sorted(found.items(), key=lambda item: item[0].lower()))
+
+
+def learn_vocabulary(texts: list[str]) -> list[str]:
+    import keras_hub
+    import tensorflow as tf
+
+    dataset = tf.data.Dataset.from_tensor_slices(texts).batch(256)
+    return keras_hub.tokenizers.compute_word_piece_vocabulary(
+        dataset, VOCABULARY, lowercase=True, strip_accents=True, reserved_tokens=SPECIAL
+    )
+
+
+def tokenize(texts: list[str], vocabulary: list[str]) -> np.ndarray:
+    """All texts in pieces of the model's length: int32 (pieces, length), with [CLS] and [SEP]; 0 is padding."""
+    import keras_hub
+    import tensorflow as tf
+
+    tokenizer = keras_hub.tokenizers.BertTokenizer(vocabulary, lowercase=True)
+    room, pieces = LENGTH - 2, []
+    for batch in tf.data.Dataset.from_tensor_slices(texts).batch(256).map(tokenizer):
+        for ids in batch.to_list():
+            starts = range(0, len(ids), room)
+            pieces += [ids[start : start + room] for start in starts if start == 0 or len(ids) - start >= room // 2]
+    rows = np.zeros((len(pieces), LENGTH), np.int32)
+    for row, ids in zip(rows, pieces, strict=True):
+        row[: len(ids) + 2] = [tokenizer.cls_token_id, *ids, tokenizer.sep_token_id]
+    return rows
+
+
+def prepare(folders: list[Path], work: Path) -> tuple[dict, list[str], np.ndarray, np.ndarray]:
+    """What was read (a record), the vocabulary, and the token ids to train with and those held out; kept in `work`."""
+    file = work / "tokens.npz"
+    if not file.exists():
+        found, left_out = read_packages(folders)
+        every = sorted({place for texts in found.values() for place, _ in texts})
+        held_out = set(np.random.default_rng(0).permutation(every)[: len(every) // 50])  # whole files
+        texts = [(place in held_out, text) for texts in found.values() for place, text in texts]
+        train, test = ([text for held, text in texts if held == part] for part in (False, True))
+        record = {
+            "left_out": [*PACKAGES],
+            "texts_left_out": left_out,
+            "texts": len(train),
+            "words": sum(len(text.split()) for text in train),
+            "held_out_texts": len(test),
+            "packages": versions_of(found, folders),
+        }
+        vocabulary = learn_vocabulary(train)
+        arrays = {"train": tokenize(train, vocabulary), "test": tokenize(test, vocabulary)}
+        np.savez(file, vocabulary=vocabulary, record=json.dumps(record), **arrays)
+    with np.load(file) as stored:
+        return json.loads(str(stored["record"])), stored["vocabulary"].tolist(), stored["train"], stored["test"]
+
+
+def batches(tokens: np.ndarray, vocabulary: list[str], order: np.ndarray):
+    """Batches for `BertMaskedLM`: (inputs, the masked words, 1 where there is one)."""
+    import keras_hub
+    import tensorflow as tf
+
+    mask = keras_hub.layers.MaskedLMMaskGenerator(
+        len(vocabulary),
+        MASKED,
+        vocabulary.index("[MASK]"),
+        mask_selection_length=round(MASKED * LENGTH),
+        unselectable_token_ids=[vocabulary.index(token) for token in ("[PAD]", "[CLS]", "[SEP]")],
+    )
+
+    def masked(ids):
+        hidden = mask(ids)
+        inputs = {
+            "token_ids": hidden["token_ids"],
+            "segment_ids": tf.zeros_like(ids),
+            "padding_mask": tf.cast(ids != 0, tf.int32),
+            "mask_positions": hidden["mask_positions"],
+        }
+        return inputs, hidden["mask_ids"], hidden["mask_weights"]
+
+    return tf.data.Dataset.from_tensor_slices(tokens[order]).batch(BATCH_SIZE).map(masked).prefetch(2)
+
+
+def build(vocabulary: list[str]):
+    """BERT that names masked words. No dropout: no text is read often enough to be learned by heart."""
+    import keras
+    import keras_hub
+
+    backbone = keras_hub.models.BertBackbone(
+        vocabulary_size=len(vocabulary), max_sequence_length=LENGTH, dropout=0.0, **SHAPE
+    )
+    model = keras_hub.models.BertMaskedLM(backbone)
+    model.compile(
+        keras.optimizers.AdamW(weight_decay=1e-2, global_clipnorm=1.0),
+        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        weighted_metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
+    )
+    return model
+
+
+def train(tokens, test, vocabulary: list[str], work: Path, parts: int, seed: int):
+    """Train, or go on from the checkpoint in `work`. The rate rises for the first tenth and falls along a cosine."""
+    import keras
+
+    steps = parts * PART
+    rate = keras.optimizers.schedules.CosineDecay(
+        1e-5, steps - steps // 10, warmup_target=3e-3, warmup_steps=steps // 10
+    )
+    checkpoint, log = work / "checkpoint.keras", work / "log.json"
+    history = json.loads(log.read_text()) if log.exists() else []
+    keras.utils.set_random_seed(seed + len(history))
+    model = keras.models.load_model(checkpoint) if history else build(vocabulary)
+    model.optimizer.learning_rate = rate
+    every = np.arange(len(test))
+    for part in range(len(history), parts):
+        start = part * PART * BATCH_SIZE
+        numbers = np.arange(start, start + PART * BATCH_SIZE)
+        rounds = [
+            np.random.default_rng([seed, number]).permutation(len(tokens))
+            for number in np.unique(numbers // len(tokens))
+        ]
+        order = np.concatenate(rounds)[numbers - numbers[0] // len(tokens) * len(tokens)]
+        began = time.time()
+        fitted = model.fit(batches(tokens, vocabulary, order), verbose=0).history
+        loss, accuracy = model.evaluate(batches(test, vocabulary, every[:: max(1, len(every) // 1024)]), verbose=0)
+        history.append(
+            {
+                "loss": round(fitted["loss"][0], 4),
+                "held_out_loss": round(loss, 4),
+                "held_out_accuracy": round(accuracy, 4),
+                "seconds": round(time.time() - began, 1),
+            }
+        )
+        print(part + 1, history[-1], flush=True)
+        unfinished = work / "unfinished.keras"
+        model.save(unfinished)
+        unfinished.rename(checkpoint)
+        log.write_text(json.dumps(history))
+    return model, history
+
+
+def write(model, vocabulary: list[str], out: Path) -> None:
+    """The weights of the backbone, rounded to float16, as Keras saves them; and the vocabulary, a piece a line."""
+    import keras
+
+    out.mkdir(parents=True, exist_ok=True)
+    backbone = model.backbone
+    small = keras.models.clone_model(backbone)
+    small.set_weights(backbone.get_weights())
+    small.save_weights(out / "small_bert.weights.h5")
+    (out / "vocabulary.txt").write_text("".join(f"{piece}\n" for piece in vocabulary), encoding="utf-8")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--work", type=Path, required=True, help="folder for tokens and the checkpoint")
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent.parent / "small_bert")
+    parser.add_argument(
+        "--packages", type=Path, nargs="+", default=[Path(np.__file__).parents[1]], help="folders of packages"
+    )
+    parser.add_argument("--parts", type=int, default=16, help=f"of {PART} steps each")
+    parser.add_argument("--seed", type=int, default=0)
+    args = parser.parse_args()
+    args.work.mkdir(parents=True, exist_ok=True)
+    record, vocabulary, tokens, test = prepare(args.packages, args.work)
+    print(len(tokens), "pieces of text to train with,", len(test), "held out", flush=True)
+    model, history = train(tokens, test, vocabulary, args.work, args.parts, args.seed)
+    write(model, vocabulary, args.out)
+    print(record, history[-1])
+
+
+if __name__ == "__main__":
+    main()
