@@ -1,4 +1,4 @@
-"""BERT for texts, by KerasHub: the network as a base like any other, and the preprocessor that makes token ids of texts.
+"""BERT for texts, by KerasHub: the network as a base like any other, and what makes token ids of texts.
 
 KerasHub is not needed for pictures: `pip install kerastl[text]`.
 """
@@ -47,7 +47,7 @@ def find_bert(name: str, pre_trained: bool = True) -> tuple:
         if name == BUNDLED:
             raise
         raise ConnectionError(
-            f"KerasHub could not download {name!r} ({type(error).__name__}: {str(error).strip().splitlines()[0][:120]}). "
+            f"KerasHub could not download {name!r} ({type(error).__name__}: {str(error).strip()[:120]}). "
             f"Check the connection. Or use {BUNDLED!r}, which is bundled."
         ) from error
 
@@ -55,8 +55,8 @@ def find_bert(name: str, pre_trained: bool = True) -> tuple:
 def flatten(backbone: keras.Model, length: int) -> keras.Model:
     """BERT as one network from token ids, int32 (batch, length), to features, float32 (batch, length, hidden).
 
-    KerasHub's takes three inputs; here the padding mask and the segments are made from the ids: 0 is padding, and all is
-    one segment. The features of padding are 0. Each transformer block is one layer. The layers are the backbone's own.
+    KerasHub's takes three inputs; here the padding mask and the segments are made from the ids: 0 is padding, and all
+    is one segment. The features of padding are 0. Each transformer block is one layer. The layers are the backbone's own.
     """
     ids = keras.Input((length,), dtype="int32", name="token_ids")
     mask = keras.ops.cast(keras.ops.not_equal(ids, 0), "int32")
@@ -69,14 +69,14 @@ def flatten(backbone: keras.Model, length: int) -> keras.Model:
 
 
 def build_bert(name: str, weights, augment, arguments: dict) -> tuple:
-    """The symbolic token ids, the pooled features above a new base, and the preprocessor. For the errors see `find_bert`.
+    """Symbolic token ids, the pooled features that a new base makes of them, and the preprocessor.
 
-    Args: as for `kerastl.build_model`.
+    Args, errors: as for `kerastl.build_model`.
     """
     if weights not in (None, "imagenet"):
         raise ValueError(
-            f"Received weights={weights!r}. For texts, expected None for random weights; or leave it out, for the weights "
-            f"that belong to {name!r}."
+            f"Received weights={weights!r}. For texts, expected None for random weights; or leave it out, for the "
+            f"weights that belong to {name!r}."
         )
     if augment is not True and augment is not False:
         raise ValueError(f"Received augment={augment!r}. Texts are not augmented: leave it out.")
@@ -96,7 +96,7 @@ def build_bert(name: str, weights, augment, arguments: dict) -> tuple:
 
 
 def make_preprocessor(tokenizer, length: int) -> keras.layers.Layer:
-    """KerasHub's layer from texts to what BERT takes: word pieces between [CLS] and [SEP], cut or padded to a length."""
+    """KerasHub's layer from texts to what BERT takes: word pieces in [CLS] and [SEP], cut or padded to a length."""
     return import_keras_hub().models.BertTextClassifierPreprocessor(tokenizer, sequence_length=length)
 
 
@@ -107,8 +107,8 @@ def warn_of_long_texts(model: keras.Model, batches) -> None:
     long = int(np.sum(lengths > room))
     if long:
         warnings.warn(
-            f"{long:,} of {len(lengths):,} texts are longer than the {room} word pieces that the model reads; their ends "
-            "are left out.",
+            f"{long:,} of {len(lengths):,} texts are longer than the {room} word pieces that the model reads; their "
+            "ends are left out.",
             stacklevel=3,
         )
 

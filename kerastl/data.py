@@ -111,7 +111,7 @@ def load_images(
 
 
 def set_parts_aside(rows: dict, labels, validation_split, test_split, seed: int, class_names: list[str]) -> None:
-    """Add the parts that `rows`, {part: numbers}, has not, from its training part. Of two parts, one is for the test."""
+    """Add the parts that `rows`, {part: numbers}, lacks, from its training part. Of two parts one is for the test."""
     if "test" not in rows and "validation" in rows:
         rows["test"] = rows.pop("validation")
     for part, share in (("test", test_split), ("validation", validation_split)):
@@ -124,8 +124,8 @@ def make_dataset(
 ):
     """A `tf.data.Dataset` of batches (images, labels) from arrays, shuffled anew in each epoch if asked for.
 
-    `images` may be texts, too: strings, of dtype object. `rows` are the numbers of the images that it gives; all, if that is None. Only numbers are shuffled, and images that
-    lie in a file are in memory only while their batch is made.
+    `images` may be texts, too: strings, of dtype object. `rows` are the numbers of the images that it gives; all, if
+    that is None. Only numbers are shuffled, and images that lie in a file are in memory only while their batch is made.
     """
     import tensorflow as tf
 

@@ -11,7 +11,7 @@ import numpy as np
 from kerastl.checks import check_labels
 from kerastl.features import predict_all
 from kerastl.graph import check_model
-from kerastl.inputs import noun_of
+from kerastl.inputs import as_taken, noun_of
 from kerastl.quiet import no_retracing_warnings
 
 if TYPE_CHECKING:
@@ -175,7 +175,7 @@ def evaluate(model: keras.Model, dataset: "tf.data.Dataset") -> Evaluation:
         accuracy 0.9... (95 % interval ... to ...), loss 0... on ... images
     """
     check_model(model)
-    probabilities, labels = predict_all(model, dataset)
+    probabilities, labels = predict_all(model, as_taken(model, dataset))
     probabilities = both_classes(probabilities)
     check_labels(labels, probabilities.shape[1])
     if labels.min() == labels.max():

@@ -50,7 +50,7 @@ def extract_features(model: keras.Model, dataset: "tf.data.Dataset") -> Features
     """
     rows = [keras.layers.Flatten()(tensor) for tensor in pooled_outputs(find_calls(model))]
     row = keras.layers.Concatenate()(rows) if len(rows) > 1 else rows[0]
-    return Features(*predict_all(fold_norms(keras.Model(model.inputs[0], row), {}), dataset))
+    return Features(*predict_all(fold_norms(keras.Model(model.inputs[0], row), {}), as_taken(model, dataset)))
 
 
 def predict_all(model: keras.Model, dataset) -> tuple[np.ndarray, np.ndarray]:
@@ -58,7 +58,6 @@ def predict_all(model: keras.Model, dataset) -> tuple[np.ndarray, np.ndarray]:
     if isinstance(dataset, ImageData):
         raise TypeError("Received ImageData. Expected one part of it, such as `data.test`.")
     check_batches(dataset)
-    dataset = as_taken(model, dataset)
     outputs, labels = [], []
     for images, batch_labels in dataset:
         check_size(images.shape[1:], model)

@@ -27,8 +27,8 @@ def preprocessor_of(model: keras.Model) -> keras.layers.Layer:
     if preprocessor is None:
         raise ValueError(
             f"{model.name!r} has no `preprocessor`, so it cannot read texts. Expected a model as `build_model` makes it "
-            "of texts, or as `load` gives it; to one made of its layers, hand it on: `new.preprocessor = "
-            "model.preprocessor`."
+            "for texts, or as `load` gives it. To one made of its layers, hand it on: "
+            "`new.preprocessor = model.preprocessor`."
         )
     return preprocessor
 

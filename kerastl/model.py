@@ -32,11 +32,12 @@ def build_model(
     """Build a classifier for new classes on a frozen, pre-trained base. The second step of the workflow.
 
     Args:
-        base: name of a Keras Application, such as "MobileNetV2". `kerastl.BASES` lists them all. For texts, "small_bert"
-            (bundled) or a BERT of KerasHub, such as "bert_tiny_en_uncased" (downloaded once).
+        base: name of a Keras Application, such as "MobileNetV2". `kerastl.BASES` lists them all. For texts,
+            "small_bert" (bundled) or a BERT of KerasHub, such as "bert_tiny_en_uncased" (downloaded once).
         data: `ImageData` or `TextData`; the image size and the number of classes come from it.
-        weights: for texts, None for random weights; else those that belong to the base. For images "imagenet" (Keras downloads them once), "garden" (bundled; MobileNetV2 with alpha=0.35), None for
-            random weights, or a file of weights for this base without its top (`.weights.h5` or `.h5`).
+        weights: "imagenet" (Keras downloads them once), "garden" (bundled; MobileNetV2 with alpha=0.35), None for
+            random weights, or a file of weights for this base without its top (`.weights.h5` or `.h5`). For texts only
+            None, or nothing: then they are those that belong to the base.
         augment: put random flips, small turns and zooms in front; False for nothing; or a layer, such as
             `keras.layers.RandomBrightness(0.2)`, several of them in a `keras.Sequential`. It takes pixels 0–255 and
             gives as many of the same range. Take only changes after which the class is still right: flips harm where
@@ -51,9 +52,9 @@ def build_model(
 
     Returns:
         A `keras.Model`: images (batch, height, width, 3), raw pixels 0–255 -> probabilities (batch, classes). The
-        scaling that the base needs is inside. It is not compiled; the training functions do that. Of texts it takes token
-        ids, int32 (batch, length), 0 for padding; `model.preprocessor`, a layer of KerasHub, makes them of strings, and
-        the functions of kerastl use it. The head reads the mean of what BERT gives for the word pieces.
+        scaling that the base needs is inside. It is not compiled; the training functions do that. For texts: token ids,
+        int32 (batch, length), 0 for padding -> probabilities. `model.preprocessor`, a layer of KerasHub, makes token
+        ids of strings, and the functions of kerastl use it. The head reads the mean of what BERT gives for each token.
 
     Raises:
         TypeError: the base is no name; an argument that the builder does not take; `augment` is no layer.

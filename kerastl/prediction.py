@@ -41,7 +41,8 @@ def predict(
         top: how many classes to return, 1 or more.
 
     Returns:
-        A list of `Prediction(class_name, probability)`, the most probable first. Of a list of texts, such a list for each.
+        A list of `Prediction(class_name, probability)`, the most probable first. For a list of texts, such a list of
+        each.
 
     Raises:
         FileNotFoundError, ValueError: the file or the picture is not there or not readable; an array of another shape;
@@ -70,9 +71,7 @@ def _name(probabilities: np.ndarray, class_names: list[str], top: int) -> list[P
 def read_texts(model: keras.Model, texts: Sequence[str]) -> np.ndarray:
     """Texts as token ids, int32 (texts, length), as the model takes them. What is longer loses its end, and a warning."""
     if not isinstance(texts, Sequence) or not texts or not all(isinstance(text, str) for text in texts):
-        raise ValueError(
-            f"Received {str(texts)[:80]!r}. The model takes texts: expected a string, or a list of strings."
-        )
+        raise ValueError(f"Received {str(texts)[:80]!r}. The model takes texts. Expected a string, or a list of them.")
     empty = [number for number, text in enumerate(texts) if not text.strip()]
     if empty:
         raise ValueError(f"Received an empty text (number {empty[0]}, counted from 0). Expected a word, at least.")

@@ -39,8 +39,8 @@ def save(
 ) -> Path:
     """Save a model and its class names in one `.keras` file.
 
-    `keras.models.load_model` opens the file, too, without this package (of a model of texts, after `import keras_hub`). The
-    vocabulary of a model of texts is in the file. The file appears under its name only when it is
+    `keras.models.load_model` opens the file, too, without this package (for a model of texts, `import keras_hub` first;
+    its vocabulary is in the file, as `tokenizer.json`). The file appears under its name only when it is
     complete; a file of that name is replaced. The optimizer is left out: it is as large as the weights, and every
     training function makes a new one. The model itself stays as it is, compiled and with its optimizer.
 

@@ -37,8 +37,8 @@ def load_texts(
         validation_split, test_split, seed: as in `load_images`.
 
     Returns:
-        `TextData(train, validation, test, class_names)`: `tf.data` datasets of batches (texts, labels), strings and int64,
-        both (batch,). The model makes token ids of the texts.
+        `TextData(train, validation, test, class_names)`: `tf.data` datasets of batches (texts, labels), strings and
+        int64, both (batch,). The model makes token ids of the texts.
 
     Raises:
         FileNotFoundError: the folder or table is not there.
@@ -62,8 +62,8 @@ def load_texts(
         texts, labels, rows, class_names = _read_docstrings(validation_split, test_split, seed)
     else:
         raise FileNotFoundError(
-            f"There is no folder or table {str(path)!r}. Expected {DOCSTRINGS!r}, a folder with one folder of .txt files "
-            f"for each class, or a .csv file. {nearest_parent(path)}"
+            f"There is no folder or table {str(path)!r}. Expected {DOCSTRINGS!r}, a folder with one folder of .txt "
+            f"files for each class, or a .csv file. {nearest_parent(path)}"
         )
     texts, labels = np.array(texts, object), np.array(labels, np.int64)
     set_parts_aside(rows, labels, validation_split, test_split, seed, class_names)

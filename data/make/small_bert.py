@@ -2,11 +2,11 @@
 
     python data/make/small_bert.py --work build/small_bert
 
-Reads the docstrings of the installed packages (their files are parsed, nothing is imported), learns a vocabulary of word
-pieces, and trains a BERT with the shape of BERT-Tiny (Turc et al. 2019, arXiv 1908.08962) to name masked words (Devlin et
-al. 2018, arXiv 1810.04805, section 3.1, without its second task). It writes weights, vocabulary and a record of the run to
-data/small_bert/; no text of the packages is in them. Needs KerasHub (`pip install kerastl[text]`). Stop it whenever you
-like: the same command goes on at the part that it had reached. About an hour on one core.
+Reads the docstrings of the installed packages (their files are parsed, nothing is imported), learns a vocabulary of
+word pieces, and trains a BERT with the shape of BERT-Tiny (Turc et al. 2019, arXiv 1908.08962) to name masked words
+(Devlin et al. 2018, arXiv 1810.04805, section 3.1, without its second task). It writes weights, vocabulary and a record
+of the run to data/small_bert/; no text of the packages is in them. Needs KerasHub (`pip install kerastl[text]`). Stop it
+whenever you like: the same command goes on at the part that it had reached. About half an hour on one core.
 
 The packages of the task (`kerastl.docstrings.PACKAGES`) are left out, with every text that has 12 words in a row in
 common with one of theirs.
@@ -16,7 +16,6 @@ import argparse
 import json
 import os
 import re
-import sys
 import time
 from importlib import metadata
 from pathlib import Path
@@ -31,8 +30,8 @@ VOCABULARY = 6000  # word pieces
 LENGTH = 64  # of them in a text, with [CLS] and [SEP]
 SHAPE = {"num_layers": 2, "num_heads": 2, "hidden_dim": 128, "intermediate_dim": 512}  # of BERT-Tiny
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-BATCH_SIZE = 64
-PART = 250  # steps between two checkpoints
+BATCH_SIZE = 32
+RATE = 2e-3  # the highest
 MASKED = 0.15  # share of the word pieces: of these .8 become [MASK], .1 another one, .1 stay
 IN_COMMON = 12  # words in a row that no text has in common with the task
 
@@ -128,18 +127,35 @@ def prepare(folders: list[Path], work: Path) -> tuple[dict, list[str], np.ndarra
         return json.loads(str(stored["record"])), stored["vocabulary"].tolist(), stored["train"], stored["test"]
 
 
-def batches(tokens: np.ndarray, vocabulary: list[str], order: np.ndarray):
-    """Batches for `BertMaskedLM`: (inputs, the masked words, 1 where there is one)."""
+def batches(tokens: np.ndarray, vocabulary: list[str], seed=None):
+    """Batches for `BertMaskedLM`: (inputs, the masked words, 1 where there is one); in random order if there is a seed.
+
+    Texts of about the same length are together, without most of their padding.
+    """
     import keras_hub
     import tensorflow as tf
 
+    special = {token: vocabulary.index(token) for token in SPECIAL}
     mask = keras_hub.layers.MaskedLMMaskGenerator(
         len(vocabulary),
         MASKED,
-        vocabulary.index("[MASK]"),
+        special["[MASK]"],
         mask_selection_length=round(MASKED * LENGTH),
-        unselectable_token_ids=[vocabulary.index(token) for token in ("[PAD]", "[CLS]", "[SEP]")],
+        unselectable_token_ids=[special[token] for token in ("[PAD]", "[CLS]", "[SEP]")],
     )
+    lengths = -(-np.count_nonzero(tokens, axis=1) // 16) * 16
+    chance = np.random.default_rng(seed)
+    found = []
+    for length in np.unique(lengths):
+        rows = np.flatnonzero(lengths == length)
+        rows = rows if seed is None else chance.permutation(rows)
+        found += [(length, rows[start : start + BATCH_SIZE]) for start in range(0, len(rows), BATCH_SIZE)]
+    order = np.arange(len(found)) if seed is None else chance.permutation(len(found))
+
+    def read():
+        for number in order:
+            length, rows = found[number]
+            yield tokens[rows, :length]
 
     def masked(ids):
         hidden = mask(ids)
@@ -151,7 +167,8 @@ def batches(tokens: np.ndarray, vocabulary: list[str], order: np.ndarray):
         }
         return inputs, hidden["mask_ids"], hidden["mask_weights"]
 
-    return tf.data.Dataset.from_tensor_slices(tokens[order]).batch(BATCH_SIZE).map(masked).prefetch(2)
+    dataset = tf.data.Dataset.from_generator(read, output_signature=tf.TensorSpec((None, None), tf.int32))
+    return dataset.apply(tf.data.experimental.assert_cardinality(len(found))).map(masked).prefetch(2)
 
 
 def build(vocabulary: list[str]):
@@ -172,44 +189,40 @@ def build(vocabulary: list[str]):
 
 
 def train(tokens, test, vocabulary: list[str], work: Path, parts: int, seed: int):
-    """Train, or go on from the checkpoint in `work`. The rate rises for the first tenth and falls along a cosine."""
+    """Train once on each text, or go on from the checkpoint in `work`; a checkpoint after each of so many parts.
+
+    The rate rises for the first tenth and falls along a cosine.
+    """
     import keras
 
-    steps = parts * PART
-    rate = keras.optimizers.schedules.CosineDecay(
-        1e-5, steps - steps // 10, warmup_target=3e-3, warmup_steps=steps // 10
-    )
+    mixed = np.array_split(np.random.default_rng(seed).permutation(len(tokens)), parts)
+    sizes = [int(batches(tokens[part], vocabulary, seed).cardinality()) for part in mixed]
+    warm_up = sum(sizes) // 10
+    rate = keras.optimizers.schedules.CosineDecay(1e-5, sum(sizes) - warm_up, warmup_target=RATE, warmup_steps=warm_up)
     checkpoint, log = work / "checkpoint.keras", work / "log.json"
     history = json.loads(log.read_text()) if log.exists() else []
     keras.utils.set_random_seed(seed + len(history))
     model = keras.models.load_model(checkpoint) if history else build(vocabulary)
     model.optimizer.learning_rate = rate
-    every = np.arange(len(test))
-    for part in range(len(history), parts):
-        start = part * PART * BATCH_SIZE
-        numbers = np.arange(start, start + PART * BATCH_SIZE)
-        rounds = [
-            np.random.default_rng([seed, number]).permutation(len(tokens))
-            for number in np.unique(numbers // len(tokens))
-        ]
-        order = np.concatenate(rounds)[numbers - numbers[0] // len(tokens) * len(tokens)]
+    for number in range(len(history), parts):
         began = time.time()
-        fitted = model.fit(batches(tokens, vocabulary, order), verbose=0).history
-        loss, accuracy = model.evaluate(batches(test, vocabulary, every[:: max(1, len(every) // 1024)]), verbose=0)
+        fitted = model.fit(batches(tokens[mixed[number]], vocabulary, [seed, number]), verbose=0).history
         history.append(
-            {
-                "loss": round(fitted["loss"][0], 4),
-                "held_out_loss": round(loss, 4),
-                "held_out_accuracy": round(accuracy, 4),
-                "seconds": round(time.time() - began, 1),
-            }
+            {"steps": sizes[number], "loss": round(fitted["loss"][0], 4)} | measure(model, test[::8], vocabulary)
         )
-        print(part + 1, history[-1], flush=True)
+        history[-1]["seconds"] = round(time.time() - began)
+        print(number + 1, history[-1], flush=True)
         unfinished = work / "unfinished.keras"
         model.save(unfinished)
         unfinished.rename(checkpoint)
         log.write_text(json.dumps(history))
     return model, history
+
+
+def measure(model, test: np.ndarray, vocabulary: list[str]) -> dict:
+    """Loss and accuracy of naming masked words of held-out texts."""
+    loss, accuracy = model.evaluate(batches(test, vocabulary), verbose=0)
+    return {"held_out_loss": round(loss, 4), "held_out_accuracy": round(accuracy, 4)}
 
 
 def write(model, vocabulary: list[str], out: Path) -> None:
@@ -231,7 +244,7 @@ def main() -> None:
     parser.add_argument(
         "--packages", type=Path, nargs="+", default=[Path(np.__file__).parents[1]], help="folders of packages"
     )
-    parser.add_argument("--parts", type=int, default=16, help=f"of {PART} steps each")
+    parser.add_argument("--parts", type=int, default=20, help="of the texts, each with a checkpoint")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     args.work.mkdir(parents=True, exist_ok=True)
