@@ -56,7 +56,8 @@ def flatten(backbone: keras.Model, length: int) -> keras.Model:
     """BERT as one network from token ids, int32 (batch, length), to features, float32 (batch, length, hidden).
 
     KerasHub's takes three inputs; here the padding mask and the segments are made from the ids: 0 is padding, and all
-    is one segment. The features of padding are 0. Each transformer block is one layer. The layers are the backbone's own.
+    is one segment. The features of padding are 0. Each transformer block is one layer.
+    The layers are the backbone's own.
     """
     ids = keras.Input((length,), dtype="int32", name="token_ids")
     mask = keras.ops.cast(keras.ops.not_equal(ids, 0), "int32")

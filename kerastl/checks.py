@@ -135,10 +135,10 @@ def _is_images_and_labels(spec) -> bool:
 
 def _is_texts_and_labels(spec) -> bool:
     """Whether elements are texts, strings (batch,), or their token ids, integers (batch, length), with labels."""
-    if not _are_pairs(spec) or spec[1].shape.rank != 1:
-        return False
-    rank, dtype = spec[0].shape.rank, spec[0].dtype
-    return (rank == 1 and dtype == "string") or (rank == 2 and dtype.is_integer)
+    given = spec[0] if _are_pairs(spec) and spec[1].shape.rank == 1 else None
+    return (
+        given is not None and given.shape.rank == (1 if given.dtype == "string" else 2) and not given.dtype.is_floating
+    )
 
 
 def _advice(spec) -> str:
@@ -185,11 +185,6 @@ def check_size(shape, model) -> None:
     given, taken = tuple(shape), tuple(model.input_shape[1:])
     if len(given) == len(taken) and all(b in (None, a) for a, b in zip(given, taken, strict=True)):
         return
-    if 1 in (len(given), len(taken)):
-        kinds = ["texts" if len(shape) == 1 else "images" for shape in (given, taken)]
-        raise ValueError(
-            f"The data hold {kinds[0]} {given}, the model takes {kinds[1]} {taken}: build the model with these data."
-        )
     size = taken[0] if taken[0] == taken[1] else taken[:2]
     if given[2:] == taken[2:]:
         given, taken = given[:2], taken[:2]

@@ -21,13 +21,19 @@ def holds_texts(dataset) -> bool:
     return isinstance(spec, tuple) and getattr(spec[0], "dtype", None) == "string"
 
 
+def _rank_of(dataset) -> int | None:
+    """How many axes the batches of a dataset have, as far as it is known."""
+    spec = getattr(dataset, "element_spec", None)
+    return getattr(getattr(spec[0], "shape", None), "rank", None) if isinstance(spec, tuple) else None
+
+
 def preprocessor_of(model: keras.Model) -> keras.layers.Layer:
     """The layer that makes token ids of texts. Raises ValueError where a model has none."""
     preprocessor = getattr(model, "preprocessor", None)
     if preprocessor is None:
         raise ValueError(
-            f"{model.name!r} has no `preprocessor`, so it cannot read texts. Expected a model as `build_model` makes it "
-            "for texts, or as `load` gives it. To one made of its layers, hand it on: "
+            f"{model.name!r} has no `preprocessor`, so it cannot read texts. Expected a model as `build_model` makes "
+            "it for texts, or as `load` gives it. To one made of its layers, hand it on: "
             "`new.preprocessor = model.preprocessor`."
         )
     return preprocessor
@@ -37,12 +43,16 @@ def as_taken(model: keras.Model, dataset):
     """A dataset as the model takes it: texts become token ids, int32 (batch, length); all else stays as it is.
 
     Raises:
-        ValueError: texts for a model that cannot read them.
+        ValueError: texts for a model of pictures, or pictures for a model of texts.
     """
-    if not holds_texts(dataset):
+    texts, images = holds_texts(dataset), _rank_of(dataset) == 4
+    if images if takes_texts(model) else texts:
+        raise ValueError(
+            f"The dataset holds {'texts' if texts else 'images'}, the model takes {noun_of(model)}. Build the model "
+            "with these data: `build_model(base, data)`."
+        )
+    if not texts:
         return dataset
-    if not takes_texts(model):
-        raise ValueError(f"The dataset holds texts, but {model.name!r} takes pictures {tuple(model.input_shape[1:])}.")
     preprocessor = preprocessor_of(model)
     mapped = dataset.map(lambda texts, labels: (preprocessor(texts)["token_ids"], labels))
     mapped.rows = getattr(dataset, "rows", None)

@@ -69,7 +69,7 @@ def _name(probabilities: np.ndarray, class_names: list[str], top: int) -> list[P
 
 
 def read_texts(model: keras.Model, texts: Sequence[str]) -> np.ndarray:
-    """Texts as token ids, int32 (texts, length), as the model takes them. What is longer loses its end, and a warning."""
+    """Texts as token ids, int32 (texts, length), as the model takes them. It warns of those that are longer."""
     if not isinstance(texts, Sequence) or not texts or not all(isinstance(text, str) for text in texts):
         raise ValueError(f"Received {str(texts)[:80]!r}. The model takes texts. Expected a string, or a list of them.")
     empty = [number for number, text in enumerate(texts) if not text.strip()]

@@ -5,8 +5,8 @@
 Reads the docstrings of the installed packages (their files are parsed, nothing is imported), learns a vocabulary of
 word pieces, and trains a BERT with the shape of BERT-Tiny (Turc et al. 2019, arXiv 1908.08962) to name masked words
 (Devlin et al. 2018, arXiv 1810.04805, section 3.1, without its second task). It writes weights, vocabulary and a record
-of the run to data/small_bert/; no text of the packages is in them. Needs KerasHub (`pip install kerastl[text]`). Stop it
-whenever you like: the same command goes on at the part that it had reached. About half an hour on one core.
+of the run to data/small_bert/; no text of the packages is in them. Needs KerasHub (`pip install kerastl[text]`).
+Stop it whenever you like: the same command goes on at the part that it had reached. About half an hour on one core.
 
 The packages of the task (`kerastl.docstrings.PACKAGES`) are left out, with every text that has 12 words in a row in
 common with one of theirs.
