@@ -65,7 +65,7 @@ def flatten(backbone: keras.Model, length: int) -> keras.Model:
     tensors = {id(tensor): given[name] for name, tensor in backbone.input.items()}
     call_again(run_order(backbone), tensors)
     features = tensors[id(backbone.output["sequence_output"])]
-    features = features * keras.ops.expand_dims(keras.ops.cast(mask, features.dtype), -1)
+    features = features * keras.ops.expand_dims(mask, -1)
     return keras.Model(ids, features, name=backbone.name)
 
 

@@ -25,6 +25,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 import numpy as np
 
 from kerastl.docstrings import PACKAGES, plain, read_docstrings
+from pretrain import copy_compressed
 
 VOCABULARY = 6000  # word pieces
 LENGTH = 64  # of them in a text, with [CLS] and [SEP]
@@ -225,16 +226,25 @@ def measure(model, test: np.ndarray, vocabulary: list[str]) -> dict:
     return {"held_out_loss": round(loss, 4), "held_out_accuracy": round(accuracy, 4)}
 
 
-def write(model, vocabulary: list[str], out: Path) -> None:
-    """The weights of the backbone, rounded to float16, as Keras saves them; and the vocabulary, a piece a line."""
-    import keras
+def write(model, vocabulary: list[str], out: Path):
+    """Write backbone and tokenizer as a preset of KerasHub; the backbone, with its weights rounded to float16.
 
+    The file holds them as float32, compressed without loss: Keras reads it as it reads any other.
+    """
+    import h5py
+    import keras_hub
+
+    backbone = keras_hub.models.BertBackbone.from_config(model.backbone.get_config() | {"dropout": 0.1})
+    backbone.set_weights([weight.astype("float16").astype("float32") for weight in model.backbone.get_weights()])
     out.mkdir(parents=True, exist_ok=True)
-    backbone = model.backbone
-    small = keras.models.clone_model(backbone)
-    small.set_weights(backbone.get_weights())
-    small.save_weights(out / "small_bert.weights.h5")
-    (out / "vocabulary.txt").write_text("".join(f"{piece}\n" for piece in vocabulary), encoding="utf-8")
+    backbone.save_to_preset(out)
+    keras_hub.models.BertTokenizer(vocabulary, lowercase=True).save_to_preset(out)
+    weights, full = out / "model.weights.h5", out / "full.weights.h5"
+    weights.rename(full)
+    with h5py.File(full) as source, h5py.File(weights, "w", libver="latest") as small:
+        copy_compressed(source, small)
+    full.unlink()
+    return backbone
 
 
 def main() -> None:
@@ -248,11 +258,34 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     args.work.mkdir(parents=True, exist_ok=True)
-    record, vocabulary, tokens, test = prepare(args.packages, args.work)
+    read, vocabulary, tokens, test = prepare(args.packages, args.work)
     print(len(tokens), "pieces of text to train with,", len(test), "held out", flush=True)
     model, history = train(tokens, test, vocabulary, args.work, args.parts, args.seed)
-    write(model, vocabulary, args.out)
-    print(record, history[-1])
+
+    import keras
+    import keras_hub
+
+    in_float32 = measure(model, test, vocabulary)
+    model.backbone.set_weights(write(model, vocabulary, args.out).get_weights())
+    seen = np.bincount(tokens[tokens > vocabulary.index("[MASK]")])
+    named = test[test > vocabulary.index("[MASK]")]
+    record = {
+        "shape": SHAPE | {"vocabulary": len(vocabulary), "length": LENGTH},
+        "training_pieces": len(tokens),
+        "training_tokens": int(np.count_nonzero(tokens)),
+        "held_out_pieces": len(test),
+        **measure(model, test, vocabulary),
+        "in_float32": in_float32,
+        "most_frequent_piece_accuracy": round(float(np.mean(named == seen.argmax())), 4),
+        "parts": history,
+        "batch_size": BATCH_SIZE,
+        "highest_rate": RATE,
+        "seed": args.seed,
+        "keras": keras.__version__,
+        "keras_hub": keras_hub.__version__,
+        **read,
+    }
+    (args.out / "training.json").write_text(json.dumps(record, indent=1) + "\n")
 
 
 if __name__ == "__main__":
