@@ -11,6 +11,7 @@ import pytest
 import kerastl as tl
 from kerastl import bert
 from kerastl.docstrings import Docstring, prose, read_docstrings
+from programs import ROOT, import_from
 
 hub = pytest.importorskip("keras_hub", reason="texts need KerasHub: pip install kerastl[text]")
 
@@ -265,3 +266,10 @@ def test_the_bundled_bert_was_pre_trained_without_the_packages_of_the_task():
     assert set(record["left_out"]) == set(PACKAGES)
     assert not {"keras", "matplotlib", "numpy", "scipy", "scikit-learn"} & {name.lower() for name in record["packages"]}
     assert record["held_out_accuracy"] > 2 * record["most_frequent_piece_accuracy"]
+
+
+def test_the_tables_in_the_page_are_those_of_the_runs():
+    import_from("data/make", "results")
+    runs, text = import_from("benchmarks/strategies", "runs", "text")
+    found, page = runs.read_runs(), (ROOT / "docs" / "text.md").read_text()
+    assert "\n".join([*text.table(found), "", *text.comparisons(found)]) in page
