@@ -15,6 +15,7 @@ from kerastl.graph import find_base_model, run_order
 
 BUNDLED = "small_bert"  # pre-trained by data/make/small_bert.py
 LENGTH = 128  # word pieces that a text may have, unless somebody says otherwise, where the base takes more
+_SETTINGS = ("lowercase", "strip_accents")  # of a tokenizer, beside its vocabulary
 
 
 def import_keras_hub():
@@ -56,8 +57,7 @@ def flatten(backbone: keras.Model, length: int) -> keras.Model:
     """BERT as one network from token ids, int32 (batch, length), to features, float32 (batch, length, hidden).
 
     KerasHub's takes three inputs; here the padding mask and the segments are made from the ids: 0 is padding, and all
-    is one segment. The features of padding are 0. Each transformer block is one layer.
-    The layers are the backbone's own.
+    is one segment. The features of padding are 0. Each transformer block is one layer, the backbone's own.
     """
     ids = keras.Input((length,), dtype="int32", name="token_ids")
     mask = keras.ops.cast(keras.ops.not_equal(ids, 0), "int32")
@@ -90,9 +90,7 @@ def build_bert(name: str, weights, augment, arguments: dict) -> tuple:
         raise ValueError(f"Received sequence_length={length!r}. {name!r} reads 3 to {most} word pieces of a text.")
     base = flatten(backbone, length)
     ids = keras.Input((length,), dtype="int32", name="token_ids")
-    features = keras.layers.Masking(name="padding")(
-        base(ids)
-    )  # what is 0 everywhere is padding: the mean leaves it out
+    features = keras.layers.Masking(name="padding")(base(ids))  # 0 everywhere is padding: the mean leaves it out
     return ids, keras.layers.GlobalAveragePooling1D(name="pool")(features), make_preprocessor(tokenizer, length)
 
 
@@ -103,12 +101,16 @@ def make_preprocessor(tokenizer, length: int) -> keras.layers.Layer:
 
 def warn_of_long_texts(model: keras.Model, batches) -> None:
     """Warn, once, of texts, in batches of strings, of which the model reads only the beginning."""
+    import tensorflow as tf
+
     room = model.input_shape[1] - 2  # beside [CLS] and [SEP]
-    lengths = np.array([len(ids) for texts in batches for ids in model.preprocessor.tokenizer(texts)])
-    long = int(np.sum(lengths > room))
+    tokenizer, long, count = model.preprocessor.tokenizer, 0, 0
+    for texts in batches:
+        lengths = np.asarray(tokenizer(tf.convert_to_tensor(texts)).row_lengths())
+        long, count = long + int(np.sum(lengths > room)), count + len(lengths)
     if long:
         warnings.warn(
-            f"{long:,} of {len(lengths):,} texts are longer than the {room} word pieces that the model reads; their "
+            f"{long:,} of {count:,} texts are longer than the {room} word pieces that the model reads; their "
             "ends are left out.",
             stacklevel=3,
         )
@@ -117,17 +119,15 @@ def warn_of_long_texts(model: keras.Model, batches) -> None:
 def write_tokenizer(model: keras.Model) -> dict:
     """What `read_tokenizer` needs, as JSON can hold it."""
     tokenizer = model.preprocessor.tokenizer
-    return {"vocabulary": tokenizer.get_vocabulary(), "lowercase": tokenizer.lowercase}
+    return {"vocabulary": tokenizer.get_vocabulary(), **{name: getattr(tokenizer, name) for name in _SETTINGS}}
 
 
 def read_tokenizer(found, model: keras.Model) -> keras.layers.Layer:
     """The preprocessor of a model from what `write_tokenizer` gave. Raises ValueError when that is damaged."""
-    vocabulary, lowercase = (
-        (found.get(key) for key in ("vocabulary", "lowercase")) if isinstance(found, dict) else (0, 0)
-    )
+    found = found if isinstance(found, dict) else {}
+    vocabulary, settings = found.get("vocabulary"), {name: found.get(name) for name in _SETTINGS}
     pieces = isinstance(vocabulary, list) and all(isinstance(piece, str) for piece in vocabulary)
-    embeddings = [layer for layer in find_base_model(model).layers if layer.name == "token_embedding"]
-    if not pieces or not isinstance(lowercase, bool) or [len(vocabulary)] != [layer.input_dim for layer in embeddings]:
+    known = [layer.input_dim for layer in find_base_model(model).layers if layer.name == "token_embedding"]
+    if not pieces or known != [len(vocabulary)] or not all(isinstance(value, bool) for value in settings.values()):
         raise ValueError("Its vocabulary is not that of the model.")
-    tokenizer = import_keras_hub().models.BertTokenizer(vocabulary, lowercase=lowercase)
-    return make_preprocessor(tokenizer, model.input_shape[1])
+    return make_preprocessor(import_keras_hub().models.BertTokenizer(vocabulary, **settings), model.input_shape[1])
