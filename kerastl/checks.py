@@ -135,10 +135,8 @@ def _is_images_and_labels(spec) -> bool:
 
 def _is_texts_and_labels(spec) -> bool:
     """Whether elements are texts, strings (batch,), or their token ids, integers (batch, length), with labels."""
-    given = spec[0] if _are_pairs(spec) and spec[1].shape.rank == 1 else None
-    return (
-        given is not None and given.shape.rank == (1 if given.dtype == "string" else 2) and not given.dtype.is_floating
-    )
+    known = _are_pairs(spec) and spec[1].shape.rank == 1 and not spec[0].dtype.is_floating
+    return known and spec[0].shape.rank == (1 if spec[0].dtype == "string" else 2)
 
 
 def _advice(spec) -> str:

@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 
 from kerastl.checks import list_some
-from kerastl.data import TextData, check_splitting, make_dataset, set_parts_aside
+from kerastl.data import TextData, make_dataset
 from kerastl.docstrings import PACKAGES, read_task
 from kerastl.sources import PART_NAMES, find_places, nearest_parent
+from kerastl.splitting import check_splitting, set_parts_aside
 
 DOCSTRINGS = "docstrings"
 
@@ -66,7 +67,7 @@ def load_texts(
             f"files for each class, or a .csv file. {nearest_parent(path)}"
         )
     texts, labels = np.array(texts, object), np.array(labels, np.int64)
-    set_parts_aside(rows, labels, validation_split, test_split, seed, class_names)
+    set_parts_aside(rows, labels, validation_split, test_split, seed, class_names, "texts")
     return TextData(
         *(make_dataset(texts, labels, batch_size, part == "train", rows[part]) for part in PART_NAMES), class_names
     )
