@@ -277,3 +277,19 @@ def test_the_tables_in_the_page_are_those_of_the_runs():
     runs, text = import_from("benchmarks/strategies", "runs", "text")
     found, page = runs.read_runs(), (ROOT / "docs" / "text.md").read_text()
     assert "\n".join([*text.table(found), "", *text.comparisons(found)]) in page
+
+
+def test_texts_in_common_with_the_task_are_left_out_of_pre_training(tmp_path):
+    (small_bert,) = import_from("data/make", "small_bert")
+    shared = "One two three four five six seven eight nine ten eleven twelve"
+    said = dict.fromkeys(small_bert.PACKAGES, f"Before. {shared}.") | {
+        "near": f"It says: {shared}, and more.",
+        "far": shared.removesuffix(" twelve"),
+        "copy": shared.removesuffix(" twelve"),
+    }
+    for name, text in said.items():
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "__init__.py").write_text(f'"""{text}"""\n', encoding="utf-8")
+    found, left_out = small_bert.read_packages([tmp_path])
+    assert found == {"copy": [("copy/__init__.py", said["copy"])]}  # the first in the order of names
+    assert left_out == {"in common with the task": 1, "met before": 1}

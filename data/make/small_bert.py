@@ -33,6 +33,7 @@ SHAPE = {"num_layers": 2, "num_heads": 2, "hidden_dim": 128, "intermediate_dim":
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 BATCH_SIZE = 32
 RATE = 2e-3  # the highest
+PARTS = 20  # of the texts, each with a checkpoint at its end
 MASKED = 0.15  # share of the word pieces: of these .8 become [MASK], .1 another one, .1 stay
 IN_COMMON = 12  # words in a row that no text has in common with the task
 
@@ -189,14 +190,14 @@ def build(vocabulary: list[str]):
     return model
 
 
-def train(tokens, test, vocabulary: list[str], work: Path, parts: int, seed: int):
-    """Train once on each text, or go on from the checkpoint in `work`; a checkpoint after each of so many parts.
+def train(tokens, test, vocabulary: list[str], work: Path, read: int, seed: int):
+    """Train once on each text of the first `read` parts, or go on from the checkpoint in `work`, one after each part.
 
     The rate rises for the first tenth and falls along a cosine.
     """
     import keras
 
-    mixed = np.array_split(np.random.default_rng(seed).permutation(len(tokens)), parts)
+    mixed = np.array_split(np.random.default_rng(seed).permutation(len(tokens)), PARTS)[:read]
     sizes = [int(batches(tokens[part], vocabulary, seed).cardinality()) for part in mixed]
     warm_up = sum(sizes) // 10
     rate = keras.optimizers.schedules.CosineDecay(1e-5, sum(sizes) - warm_up, warmup_target=RATE, warmup_steps=warm_up)
@@ -205,7 +206,7 @@ def train(tokens, test, vocabulary: list[str], work: Path, parts: int, seed: int
     keras.utils.set_random_seed(seed + len(history))
     model = keras.models.load_model(checkpoint) if history else build(vocabulary)
     model.optimizer.learning_rate = rate
-    for number in range(len(history), parts):
+    for number in range(len(history), read):
         began = time.time()
         fitted = model.fit(batches(tokens[mixed[number]], vocabulary, [seed, number]), verbose=0).history
         history.append(
@@ -254,13 +255,13 @@ def main() -> None:
     parser.add_argument(
         "--packages", type=Path, nargs="+", default=[Path(np.__file__).parents[1]], help="folders of packages"
     )
-    parser.add_argument("--parts", type=int, default=20, help="of the texts, each with a checkpoint")
+    parser.add_argument("--read", type=int, default=PARTS, help=f"how many of {PARTS} parts of the texts")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     args.work.mkdir(parents=True, exist_ok=True)
     read, vocabulary, tokens, test = prepare(args.packages, args.work)
     print(len(tokens), "pieces of text to train with,", len(test), "held out", flush=True)
-    model, history = train(tokens, test, vocabulary, args.work, args.parts, args.seed)
+    model, history = train(tokens, test, vocabulary, args.work, args.read, args.seed)
 
     import keras
     import keras_hub
@@ -277,7 +278,7 @@ def main() -> None:
         **measure(model, test, vocabulary),
         "in_float32": in_float32,
         "most_frequent_piece_accuracy": round(float(np.mean(named == seen.argmax())), 4),
-        "parts": history,
+        f"parts_of_{PARTS}": history,
         "batch_size": BATCH_SIZE,
         "highest_rate": RATE,
         "seed": args.seed,
