@@ -6,7 +6,6 @@ KerasHub is not needed for pictures: `pip install kerastl[text]`.
 import warnings
 
 import keras
-import numpy as np
 
 from kerastl.bases import bundled_folder, suggest
 from kerastl.calls import call_again
@@ -101,16 +100,12 @@ def make_preprocessor(tokenizer, length: int) -> keras.layers.Layer:
 
 def warn_of_long_texts(model: keras.Model, batches) -> None:
     """Warn, once, of texts, in batches of strings, of which the model reads only the beginning."""
-    import tensorflow as tf
-
     room = model.input_shape[1] - 2  # beside [CLS] and [SEP]
-    tokenizer, long, count = model.preprocessor.tokenizer, 0, 0
-    for texts in batches:
-        lengths = np.asarray(tokenizer(tf.convert_to_tensor(texts)).row_lengths())
-        long, count = long + int(np.sum(lengths > room)), count + len(lengths)
+    lengths = [len(ids) for texts in batches for ids in model.preprocessor.tokenizer(texts)]
+    long = sum(length > room for length in lengths)
     if long:
         warnings.warn(
-            f"{long:,} of {count:,} texts are longer than the {room} word pieces that the model reads; their "
+            f"{long:,} of {len(lengths):,} texts are longer than the {room} word pieces that the model reads; their "
             "ends are left out.",
             stacklevel=3,
         )
