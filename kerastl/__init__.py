@@ -19,6 +19,8 @@ _HOME = {
     "BASES": "bases",
     "ImageData": "data",
     "load_images": "data",
+    "TextData": "data",
+    "load_texts": "texts",
     "build_model": "model",
     "freeze": "freezing",
     "unfreeze_top": "freezing",

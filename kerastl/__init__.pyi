@@ -4,6 +4,7 @@ from kerastl.bases import BASES as BASES
 from kerastl.blocks import list_blocks as list_blocks
 from kerastl.calibration import fit_temperature as fit_temperature
 from kerastl.data import ImageData as ImageData
+from kerastl.data import TextData as TextData
 from kerastl.data import load_images as load_images
 from kerastl.evaluation import evaluate as evaluate
 from kerastl.explain import grad_cam as grad_cam
@@ -29,6 +30,7 @@ from kerastl.prediction import predict as predict
 from kerastl.rates import find_learning_rate as find_learning_rate
 from kerastl.saving import load as load
 from kerastl.saving import save as save
+from kerastl.texts import load_texts as load_texts
 from kerastl.training import fine_tune as fine_tune
 from kerastl.training import train_from_scratch as train_from_scratch
 from kerastl.training import train_head as train_head

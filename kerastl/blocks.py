@@ -7,7 +7,8 @@ from typing import NamedTuple
 import keras
 
 from kerastl.calls import find_calls
-from kerastl.graph import is_batch_norm, leaf_layers, live_tensors, own_weights, run_order
+from kerastl.graph import is_batch_norm, is_network, leaf_layers, live_tensors, own_weights, run_order
+from kerastl.inputs import noun_of
 
 
 class Block(NamedTuple):
@@ -85,7 +86,7 @@ def list_blocks(model: keras.Model) -> Blocks:
     edges = [0, *(number + 1 for number in _ends(nodes)), len(nodes)]
     pieces = [nodes[start:end] for start, end in itertools.pairwise(edges) if start < end]
     inside = [_describe(piece) for piece in _join_weightless(pieces)]
-    return Blocks([_describe(calls.before, "image"), *inside, _describe(calls.after, "head")])
+    return Blocks([_describe(calls.before, noun_of(model).removesuffix("s")), *inside, _describe(calls.after, "head")])
 
 
 def _ends(nodes: list) -> list[int]:
@@ -96,15 +97,23 @@ def _ends(nodes: list) -> list[int]:
             readers.setdefault(id(tensor), []).append(node.operation)
     found = []
     for number, (node, live) in enumerate(zip(nodes, live_tensors(nodes), strict=True)):
+        live = [tensor for tensor in live if keras.backend.is_float_dtype(tensor.dtype)]  # masks go along everywhere
         inputs, output = node.input_tensors, node.outputs[0]
         after = readers.get(id(output), [])
         meets = len(inputs) > 1 and not _gates(node.operation)
         starts = len(after) > 1 and not any(map(_gates, after))
         pools = bool(inputs) and not _weights([node]) and _smaller(output, inputs[0])
+        whole = any(map(_is_whole_block, [node.operation, *after]))
         cell = len(live) == 2 and len(inputs) > 2  # NASNet: a cell reads the two cells before it
-        if (len(live) == 1 and (meets or starts or pools)) or cell:
+        if (len(live) == 1 and (meets or starts or pools or whole)) or cell:
             found.append(number)
     return found
+
+
+def _is_whole_block(operation) -> bool:
+    """Whether an operation is one layer that holds several with weights, such as a transformer's."""
+    inside = leaf_layers(operation) if isinstance(operation, keras.Layer) and not is_network(operation) else ()
+    return sum(bool(leaf.weights) for leaf in inside) > 1
 
 
 def _gates(operation) -> bool:

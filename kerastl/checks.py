@@ -69,7 +69,7 @@ def check_dataset(dataset, part: str) -> None:
         raise ValueError(f"The {part} dataset is empty. Expected one that gives each of its images once.")
     check_end(dataset, f"{part} dataset")
     spec = dataset.element_spec
-    if not _is_images_and_labels(spec):
+    if not (_is_images_and_labels(spec) or _is_texts_and_labels(spec)):
         raise ValueError(
             f"The {part} dataset has elements {spec}. Expected batches (images, labels) with images of "
             f"shape (batch, height, width, 3) and integer labels of shape (batch,).{_advice(spec)}"
@@ -131,6 +131,12 @@ def _is_images_and_labels(spec) -> bool:
         and spec[1].shape.rank == 1
         and spec[1].dtype.is_integer
     )
+
+
+def _is_texts_and_labels(spec) -> bool:
+    """Whether elements are texts, strings (batch,), or their token ids, integers (batch, length), with labels."""
+    known = _are_pairs(spec) and spec[1].shape.rank == 1 and not spec[0].dtype.is_floating
+    return known and spec[0].shape.rank == (1 if spec[0].dtype == "string" else 2)
 
 
 def _advice(spec) -> str:

@@ -8,9 +8,10 @@ import numpy as np
 
 from kerastl.bases import BUNDLED_SETS, bundled_folder
 from kerastl.catalogue import read_tfds
-from kerastl.checks import check_dataset, check_seed, check_source, is_whole, list_some
+from kerastl.checks import check_dataset, check_source, is_whole, list_some
 from kerastl.rows import Rows
 from kerastl.sources import PART_NAMES, nearest_parent, read_folder
+from kerastl.splitting import check_splitting, set_parts_aside
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -32,6 +33,20 @@ class ImageData(NamedTuple):
     validation: "tf.data.Dataset"
     test: "tf.data.Dataset"
     class_names: list[str]
+
+
+class TextData(ImageData):
+    """As `ImageData`, with texts in the place of the images: strings, (batch,), or token ids, int32 (batch, length).
+
+    Example:
+        >>> import tensorflow as tf
+        >>> pairs = [(["a rose", "a nut"], [0, 1]), (["a tulip"], [0]), (["a plum"], [1])]
+        >>> parts = [tf.data.Dataset.from_tensor_slices(pair).batch(32) for pair in pairs]
+        >>> TextData(*parts, ["flower", "fruit"]).class_names
+        ['flower', 'fruit']
+    """
+
+    __slots__ = ()
 
 
 def load_images(
@@ -82,10 +97,7 @@ def load_images(
         >>> load_images("drawn_flowers").class_names
         ['daisy', 'dandelion', 'rose', 'sunflower', 'tulip']
     """
-    _check_shares(validation_split, test_split)
-    if not is_whole(batch_size, least=1):
-        raise ValueError(f"Received batch_size={batch_size!r}. Expected a whole number, 1 or more.")
-    check_seed(seed)
+    check_splitting(batch_size, validation_split, test_split, seed)
     check_source(source)
     name = os.fspath(source)
     folder = Path(name).expanduser()
@@ -101,11 +113,7 @@ def load_images(
         )
     else:
         images, labels, rows, class_names = read_tfds(name, size)
-    if "test" not in rows and "validation" in rows:
-        rows["test"] = rows.pop("validation")
-    for part, share in (("test", test_split), ("validation", validation_split)):
-        if part not in rows:
-            rows["train"], rows[part] = set_aside(rows["train"], labels, share, seed, class_names)
+    set_parts_aside(rows, labels, validation_split, test_split, seed, class_names)
     return ImageData(
         *(make_dataset(images, labels, batch_size, part == "train", rows[part]) for part in PART_NAMES), class_names
     )
@@ -116,8 +124,8 @@ def make_dataset(
 ):
     """A `tf.data.Dataset` of batches (images, labels) from arrays, shuffled anew in each epoch if asked for.
 
-    `rows` are the numbers of the images that it gives; all, if that is None. Only numbers are shuffled, and images that
-    lie in a file are in memory only while their batch is made.
+    `images` may be texts, too: strings, of dtype object. `rows` are the numbers of the images that it gives; all, if
+    that is None. Only numbers are shuffled, and images that lie in a file are in memory only while their batch is made.
     """
     import tensorflow as tf
 
@@ -128,7 +136,9 @@ def make_dataset(
     read = held.reader()
 
     def fetch(index):
-        some, their_labels = tf.numpy_function(read, [index], [images.dtype, labels.dtype])
+        some, their_labels = tf.numpy_function(
+            read, [index], [tf.string if images.dtype == object else images.dtype, labels.dtype]
+        )
         return tf.ensure_shape(some, (None, *images.shape[1:])), tf.ensure_shape(their_labels, (None,))
 
     dataset = order.batch(batch_size).map(fetch).prefetch(2)
@@ -209,27 +219,3 @@ def as_size(image_size) -> tuple[int, int]:
     if len(size) != 2 or not all(is_whole(side, least=1) for side in size):
         raise ValueError(f"Received image_size={image_size!r}. Expected pixels, as in 224 or (224, 224).")
     return int(size[0]), int(size[1])
-
-
-def _check_shares(validation_split, test_split) -> None:
-    if not (0 < validation_split < 1 and 0 < test_split < 1 and validation_split + test_split < 1):
-        raise ValueError(
-            f"Received validation_split={validation_split} and test_split={test_split}. Expected two shares "
-            "above 0 that leave something for training, such as 0.1 and 0.2."
-        )
-
-
-def set_aside(rows, labels, share: float, seed: int, class_names: list[str]) -> tuple[np.ndarray, np.ndarray]:
-    """Split the numbers of some images in two, each class by itself: what stays, and the share set aside."""
-    rng = np.random.default_rng(seed)
-    aside = np.zeros(len(rows), bool)
-    for label, name in enumerate(class_names):
-        places = rng.permutation(np.flatnonzero(labels[rows] == label))
-        count = max(1, round(share * len(places)))
-        if len(places) - count < 1:
-            raise ValueError(
-                f"The class {name!r} has too few images to set some aside for validation and test. Add images (at "
-                "least three a class; a hundred are better)."
-            )
-        aside[places[:count]] = True
-    return rows[~aside], rows[aside]

@@ -11,6 +11,7 @@ import numpy as np
 from kerastl.checks import check_labels
 from kerastl.features import predict_all
 from kerastl.graph import check_model
+from kerastl.inputs import as_taken, noun_of
 from kerastl.quiet import no_retracing_warnings
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ class Evaluation(NamedTuple):
     loss: float  # mean cross-entropy, in nats
     labels: np.ndarray  # (images,) int64
     probabilities: np.ndarray  # (images, classes) float32
+    noun: str = "images"  # or "texts"
 
     @property
     def predictions(self) -> np.ndarray:
@@ -129,7 +131,7 @@ class Evaluation(NamedTuple):
         """Precision, recall and F1 of each class, as lines to be printed."""
         check_names(self, class_names)
         width = max(10, *map(len, class_names))
-        lines = [f"{'':{width}}  precision  recall      F1  images"]
+        lines = [f"{'':{width}}  precision  recall      F1  {self.noun:>6}"]
         for name, score in zip(class_names, self.class_scores, strict=True):
             lines.append(
                 f"{name:{width}}  {score.precision:9.3f}{score.recall:8.3f}{score.f1:8.3f}{score.images:8,}".replace(
@@ -142,7 +144,7 @@ class Evaluation(NamedTuple):
         low, high = self.interval
         return (
             f"accuracy {self.accuracy:.3f} (95 % interval {low:.3f} to {high:.3f}), "
-            f"loss {self.loss:.3f} on {len(self.labels)} images"
+            f"loss {self.loss:.3f} on {len(self.labels)} {self.noun}"
         )
 
 
@@ -173,7 +175,7 @@ def evaluate(model: keras.Model, dataset: "tf.data.Dataset") -> Evaluation:
         accuracy 0.9... (95 % interval ... to ...), loss 0... on ... images
     """
     check_model(model)
-    probabilities, labels = predict_all(model, dataset)
+    probabilities, labels = predict_all(model, as_taken(model, dataset))
     probabilities = both_classes(probabilities)
     check_labels(labels, probabilities.shape[1])
     if labels.min() == labels.max():
@@ -187,6 +189,7 @@ def evaluate(model: keras.Model, dataset: "tf.data.Dataset") -> Evaluation:
         loss=float(-_log(correct).mean()),
         labels=labels,
         probabilities=probabilities,
+        noun=noun_of(model),
     )
 
 

@@ -6,10 +6,11 @@ import keras
 import numpy as np
 
 from kerastl.calls import find_calls, pooled_outputs
-from kerastl.checks import check_batches, check_pixels, check_size
+from kerastl.checks import check_batches, check_size
 from kerastl.data import ImageData
 from kerastl.engine.fold import fold_norms
 from kerastl.engine.frozen import predict_padded
+from kerastl.inputs import as_taken, check_values
 from kerastl.quiet import no_retracing_warnings
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def extract_features(model: keras.Model, dataset: "tf.data.Dataset") -> Features
     """
     rows = [keras.layers.Flatten()(tensor) for tensor in pooled_outputs(find_calls(model))]
     row = keras.layers.Concatenate()(rows) if len(rows) > 1 else rows[0]
-    return Features(*predict_all(fold_norms(keras.Model(model.inputs[0], row), {}), dataset))
+    return Features(*predict_all(fold_norms(keras.Model(model.inputs[0], row), {}), as_taken(model, dataset)))
 
 
 def predict_all(model: keras.Model, dataset) -> tuple[np.ndarray, np.ndarray]:
@@ -60,9 +61,9 @@ def predict_all(model: keras.Model, dataset) -> tuple[np.ndarray, np.ndarray]:
     outputs, labels = [], []
     for images, batch_labels in dataset:
         check_size(images.shape[1:], model)
-        check_pixels(images)
+        check_values(images, model.inputs[0])
         labels.append(np.asarray(batch_labels))
-        images = keras.ops.convert_to_tensor(images, dtype="float32")
+        images = keras.ops.convert_to_tensor(images, dtype=model.inputs[0].dtype)
         outputs.append(predict_padded(model, images, batch_size=len(labels[0])))
     if not labels:
         raise ValueError("The dataset is empty. Expected at least one batch of (images, labels).")

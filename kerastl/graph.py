@@ -80,8 +80,8 @@ def is_all_kerass(model: keras.Model) -> bool:
 
 
 def is_kerass(thing) -> bool:
-    """Whether a class or function comes with Keras."""
-    return thing.__module__.split(".")[0] == "keras"
+    """Whether a class or function comes with Keras, or with KerasHub, whose layers tell all that they do, too."""
+    return thing.__module__.split(".")[0] in ("keras", "keras_hub")
 
 
 def _makes_features(network: keras.Model) -> bool:

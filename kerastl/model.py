@@ -9,9 +9,11 @@ from pathlib import Path
 import keras
 
 from kerastl.bases import BUNDLED_WEIGHTS, Base, bundled_folder, find_base
-from kerastl.data import ImageData, check_image_data
+from kerastl.bert import build_bert, warn_of_long_texts
+from kerastl.data import ImageData, TextData, check_image_data
 from kerastl.freezing import freeze
 from kerastl.graph import leaf_layers
+from kerastl.inputs import holds_texts
 
 _OURS = {  # arguments of the builders that are decided here, or play no role without the top
     *("include_top", "weights", "input_tensor", "input_shape", "pooling", "classes", "classifier_activation"),
@@ -30,10 +32,12 @@ def build_model(
     """Build a classifier for new classes on a frozen, pre-trained base. The second step of the workflow.
 
     Args:
-        base: name of a Keras Application, such as "MobileNetV2". `kerastl.BASES` lists them all.
-        data: `ImageData`; the image size and the number of classes come from it.
+        base: name of a Keras Application, such as "MobileNetV2". `kerastl.BASES` lists them all. For texts,
+            "small_bert" (bundled) or a BERT of KerasHub, such as "bert_tiny_en_uncased" (downloaded once).
+        data: `ImageData` or `TextData`; the image size and the number of classes come from it.
         weights: "imagenet" (Keras downloads them once), "garden" (bundled; MobileNetV2 with alpha=0.35), None for
-            random weights, or a file of weights for this base without its top (`.weights.h5` or `.h5`).
+            random weights, or a file of weights for this base without its top (`.weights.h5` or `.h5`). For texts only
+            None, or nothing: then they are those that belong to the base.
         augment: put random flips, small turns and zooms in front; False for nothing; or a layer, such as
             `keras.layers.RandomBrightness(0.2)`, several of them in a `keras.Sequential`. It takes pixels 0–255 and
             gives as many of the same range. Take only changes after which the class is still right: flips harm where
@@ -42,11 +46,15 @@ def build_model(
             model yourself, say `training=False`: Keras's augmentation layers take it that you are training unless they
             are told (fact 13 in tests/test_traps.py). To export it, take `without_augmentation(model)`.
         dropout: share of the pooled features that are dropped in each training step.
-        **builder_arguments: passed to the builder in `keras.applications`, as `alpha=0.35`.
+        **builder_arguments: passed to the builder in `keras.applications`, as `alpha=0.35`. For texts only
+            `sequence_length`, how many word pieces of a text the model reads, with one at its beginning and one at its
+            end; 64 for "small_bert", else 128.
 
     Returns:
         A `keras.Model`: images (batch, height, width, 3), raw pixels 0–255 -> probabilities (batch, classes). The
-        scaling that the base needs is inside. It is not compiled; the training functions do that.
+        scaling that the base needs is inside. It is not compiled; the training functions do that. For texts: token ids,
+        int32 (batch, length), 0 for padding -> probabilities. `model.preprocessor`, a layer of KerasHub, makes token
+        ids of strings, and the functions of kerastl use it. The head reads the mean of what BERT gives for each token.
 
     Raises:
         TypeError: the base is no name; an argument that the builder does not take; `augment` is no layer.
@@ -56,18 +64,29 @@ def build_model(
             Keras is set to channels first.
         FileNotFoundError: the file of weights is not there.
         ConnectionError: Keras could not download the weights.
+        ImportError: texts, and KerasHub is not installed.
+
+    Warns:
+        UserWarning: some texts are longer than the model reads; their ends are left out.
 
     Example:
         >>> model = build_model("MobileNetV2", flowers, weights="garden")
         >>> model.output_shape
         (None, 5)
     """
+    if not 0 <= dropout < 1:
+        raise ValueError(f"Received dropout={dropout}. Expected a share from 0 up to, but not including, 1.")
+    if isinstance(data, TextData):
+        check_image_data(data)
+        ids, pooled, preprocessor = build_bert(base, weights, augment, builder_arguments)
+        model = _add_classifier(ids, pooled, base, data, dropout)
+        model.preprocessor = preprocessor
+        warn_of_long_texts(model, (texts for part in data[:3] if holds_texts(part) for texts, _ in part))
+        return model
     entry = find_base(base)
     check_image_data(data)
     image_shape = tuple(data.train.element_spec[0].shape[1:])
     check_base(entry, image_shape[:2], weights, builder_arguments)
-    if not 0 <= dropout < 1:
-        raise ValueError(f"Received dropout={dropout}. Expected a share from 0 up to, but not including, 1.")
     if keras.config.image_data_format() == "channels_first":
         raise ValueError(
             "Keras is set to channels first. Expected images (height, width, 3), as the data give them: call "
@@ -80,9 +99,14 @@ def build_model(
     x = entry.preprocess(x)
     x = base_model(x)  # not `training=False`: released Keras 3 overrides it in fit (facts 1 and 10)
     x = keras.layers.GlobalAveragePooling2D(name="pool")(x)
-    x = keras.layers.Dropout(dropout, name="dropout")(x)
+    return _add_classifier(image, x, base, data, dropout)
+
+
+def _add_classifier(taken, pooled, base: str, data: ImageData, dropout: float) -> keras.Model:
+    """The whole model, its base frozen: from what it takes, through the pooled features, to the probabilities."""
+    x = keras.layers.Dropout(dropout, name="dropout")(pooled)
     classifier = keras.layers.Dense(len(data.class_names), activation="softmax", dtype="float32", name="classifier")
-    model = keras.Model(image, classifier(x), name=f"{base}_classifier")
+    model = keras.Model(taken, classifier(x), name=f"{base}_classifier")
     freeze(model)
     return model
 

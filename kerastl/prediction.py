@@ -7,14 +7,17 @@ from typing import NamedTuple, TypeAlias
 import keras
 import numpy as np
 
+from kerastl.bert import warn_of_long_texts
 from kerastl.checks import check_pixels, is_whole
 from kerastl.evaluation import both_classes
+from kerastl.inputs import preprocessor_of, takes_texts
 from kerastl.quiet import no_retracing_warnings
 from kerastl.reading import read_image
 from kerastl.saving import SavedModel, check_class_names, load
 
 AnyModel: TypeAlias = str | os.PathLike | SavedModel | keras.Model
 Picture: TypeAlias = str | os.PathLike | np.ndarray
+Texts: TypeAlias = str | Sequence[str]
 
 
 class Prediction(NamedTuple):
@@ -26,22 +29,24 @@ class Prediction(NamedTuple):
 
 @no_retracing_warnings()
 def predict(
-    model: AnyModel, image: Picture, *, class_names: Sequence[str] | None = None, top: int = 3
-) -> list[Prediction]:
-    """Name what is in one picture.
+    model: AnyModel, image: Picture | Texts, *, class_names: Sequence[str] | None = None, top: int = 3
+) -> list[Prediction] | list[list[Prediction]]:
+    """Name what is in one picture, or what a text is about.
 
     Args:
         model: a file that `save` wrote, what `load` returned, or a model (then give `class_names`).
-        image: a file, or an array (height, width, 3) with pixels 0–255 in the model's size.
+        image: a file, or an array (height, width, 3) with pixels 0–255 in the model's size. For a model of texts: a
+            text, or a list of texts.
         class_names: only with a bare model.
         top: how many classes to return, 1 or more.
 
     Returns:
-        A list of `Prediction(class_name, probability)`, the most probable first.
+        A list of `Prediction(class_name, probability)`, the most probable first. For a list of texts, such a list of
+        each.
 
     Raises:
         FileNotFoundError, ValueError: the file or the picture is not there or not readable; an array of another shape;
-            an impossible `top`.
+            an impossible `top`; an empty text.
 
     Example:
         >>> predict("flowers.keras", "photo.jpg")
@@ -49,9 +54,30 @@ def predict(
     """
     check_top(top)
     model, class_names = open_model(model, class_names)
-    probabilities = probabilities_of(model, read_pixels(model, image))
+    if takes_texts(model):
+        texts = [image] if isinstance(image, str) else image
+        named = [
+            _name(row, class_names, top) for row in both_classes(model.predict(read_texts(model, texts), verbose=0))
+        ]
+        return named[0] if isinstance(image, str) else named
+    return _name(probabilities_of(model, read_pixels(model, image)), class_names, top)
+
+
+def _name(probabilities: np.ndarray, class_names: list[str], top: int) -> list[Prediction]:
     best = np.argsort(-probabilities, kind="stable")[:top]
     return [Prediction(class_names[number], float(probabilities[number])) for number in best]
+
+
+def read_texts(model: keras.Model, texts: Sequence[str]) -> np.ndarray:
+    """Texts as token ids, int32 (texts, length), as the model takes them. It warns of those that are longer."""
+    if not isinstance(texts, Sequence) or not texts or not all(isinstance(text, str) for text in texts):
+        raise ValueError(f"Received {str(texts)[:80]!r}. The model takes texts. Expected a string, or a list of them.")
+    empty = [number for number, text in enumerate(texts) if not text.strip()]
+    if empty:
+        raise ValueError(f"Received an empty text (number {empty[0]}, counted from 0). Expected a word, at least.")
+    preprocessor = preprocessor_of(model)
+    warn_of_long_texts(model, [list(texts)])
+    return np.asarray(preprocessor(list(texts))["token_ids"])
 
 
 def check_top(top) -> None:

@@ -84,7 +84,7 @@ def find_learning_rate(
         of the lowest place: the rule of fast.ai's `lr_find`.
     """
     _check(lowest, highest, steps)
-    check_data(model, data)
+    data = check_data(model, data)
     with scope_of(model):
         loss, split = loss_for(model), split_model(model)
         upper = split.upper  # it shares its layers with the model; only itself is compiled here

@@ -10,9 +10,20 @@ from typing import NamedTuple
 
 import keras
 
+from kerastl.bert import import_keras_hub, read_tokenizer, write_tokenizer
 from kerastl.files import written_whole
 from kerastl.graph import single
-from kerastl.untrusted import CLASS_NAMES, CONFIG, METADATA, SUMMARY, WEIGHTS, load_checked, read_json, read_members
+from kerastl.untrusted import (
+    CLASS_NAMES,
+    CONFIG,
+    METADATA,
+    SUMMARY,
+    TOKENIZER,
+    WEIGHTS,
+    load_checked,
+    read_json,
+    read_members,
+)
 from kerastl.vocabulary import check_config
 
 
@@ -28,7 +39,8 @@ def save(
 ) -> Path:
     """Save a model and its class names in one `.keras` file.
 
-    `keras.models.load_model` opens the file, too, without this package. The file appears under its name only when it is
+    `keras.models.load_model` opens the file, too, without this package (for a model of texts, `import keras_hub` first;
+    its vocabulary is in the file, as `tokenizer.json`). The file appears under its name only when it is
     complete; a file of that name is replaced. The optimizer is left out: it is as large as the weights, and every
     training function makes a new one. The model itself stays as it is, compiled and with its optimizer.
 
@@ -73,6 +85,8 @@ def save(
             archive.writestr(CLASS_NAMES, json.dumps(class_names))
             if summary is not None:
                 archive.writestr(SUMMARY, json.dumps(summary))
+            if hasattr(model, "preprocessor"):
+                archive.writestr(TOKENIZER, json.dumps(write_tokenizer(model)))
             config = json.loads(archive.read(CONFIG))
     try:
         check_config(config)
@@ -106,7 +120,7 @@ def load(path: str | os.PathLike) -> SavedModel:
         ['daisy', 'dandelion', 'rose', 'sunflower', 'tulip']
     """
     path = _as_file(path)
-    members = read_members(path, CONFIG, METADATA, WEIGHTS, CLASS_NAMES)
+    members = read_members(path, CONFIG, METADATA, WEIGHTS, CLASS_NAMES, TOKENIZER)
     if CLASS_NAMES not in members:
         raise ValueError(
             f"{str(path)!r} has no class names inside. Save models with `kerastl.save`, which puts them there."
@@ -115,10 +129,14 @@ def load(path: str | os.PathLike) -> SavedModel:
     if missing:
         raise ValueError(f"{str(path)!r} has no {' and no '.join(missing)} inside: it is damaged.")
     weights = members.pop(WEIGHTS)
-    config, metadata, class_names = (read_json(path, name, content) for name, content in members.items())
-    model = load_checked(path, config, weights, metadata)
+    held = {name: read_json(path, name, content) for name, content in members.items()}
+    if TOKENIZER in held:
+        import_keras_hub()  # so that Keras knows its layers
+    model = load_checked(path, held[CONFIG], weights, held[METADATA])
     try:
-        return SavedModel(model, check_class_names(class_names, model))
+        if TOKENIZER in held:
+            model.preprocessor = read_tokenizer(held[TOKENIZER], model)
+        return SavedModel(model, check_class_names(held[CLASS_NAMES], model))
     except ValueError as error:
         raise ValueError(f"{str(path)!r} is damaged. {error}") from None
 

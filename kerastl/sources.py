@@ -46,7 +46,7 @@ def nearest_parent(folder: Path) -> str:
 
 def read_folder(folder: Path, size) -> Pictures:
     """Read the pictures of a folder, in the order of parts, classes and file names."""
-    places = _find_places(folder)
+    places = find_places(folder)
     paths, labels, rows = [], [], {}
     for part, classes in places.items():
         start = len(paths)
@@ -77,15 +77,15 @@ def read_folder(folder: Path, size) -> Pictures:
     return Pictures(images, labels, rows, list(places["train"]))
 
 
-def _find_places(folder: Path) -> dict[str, dict[str, Path]]:
-    """{part: {class name: its folder}}, with the same classes in each part."""
+def find_places(folder: Path, held: str = "images") -> dict[str, dict[str, Path]]:
+    """{part: {class name: its folder}}, with the same classes in each part. `held` is what errors call the files."""
     parts = _find_parts(folder)
     places = {part: _find_classes(place) for part, place in parts.items()}
     classes = places["train"]
     if len(classes) < 2:
         raise ValueError(
             f"{str(parts['train'])!r} has {_what_is_in(parts['train'], list(classes))}. Expected at least two: one "
-            f"folder of images for each class.{_near(parts['train'])}"
+            f"folder of {held} for each class.{_near(parts['train'])}"
         )
     for part, others in places.items():
         if others.keys() != classes.keys():

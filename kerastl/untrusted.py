@@ -20,13 +20,15 @@ from kerastl.graph import run_order
 from kerastl.vocabulary import check_config, refused_names
 
 CONFIG, METADATA, WEIGHTS = "config.json", "metadata.json", "model.weights.h5"  # Keras's own members of the archive
-CLASS_NAMES, SUMMARY = "class_names.json", "training.json"  # ours; Keras leaves them alone (fact 6)
+# Ours; Keras leaves them alone (fact 6).
+CLASS_NAMES, SUMMARY, TOKENIZER = "class_names.json", "training.json", "tokenizer.json"
 _MOST_BYTES = {
     CONFIG: 10_000_000,  # the longest of all bases, NASNetLarge, takes 1,034,000
     METADATA: 1_000_000,
     WEIGHTS: 20_000_000_000,  # the most of all bases, ConvNeXtXLarge, are 1,400,000,000
     CLASS_NAMES: 1_000_000,
     SUMMARY: 1_000_000,
+    TOKENIZER: 10_000_000,  # multilingual BERT, 120,000 word pieces, takes 2,000,000
 }
 # The modules of Keras whose classes compute, and the layers that run something else than Keras.
 _COMPUTING = (

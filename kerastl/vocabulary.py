@@ -19,7 +19,10 @@ _CLASS_NAMES = {
         ActivityRegularization AugMix AutoContrast EinsumDense Equalization MaxPooling1D
         RandAugment RandomColorDegeneration RandomColorJitter RandomElasticTransform RandomGaussianBlur RandomGrayscale
         RandomInvert RandomPerspective RandomPosterization RandomSharpness RMSNormalization Solarization
+        Embedding Masking ReversibleEmbedding
     """,
+    "keras_hub.src.layers.modeling.position_embedding": "PositionEmbedding",
+    "keras_hub.src.layers.modeling.transformer_encoder": "TransformerEncoder",
     "keras.src.applications.convnext": "LayerScale",
     "keras.src.applications.inception_resnet_v2": "CustomScaleLayer",
     "keras.src.ops.core": "Cast",
@@ -28,8 +31,9 @@ _CLASS_NAMES = {
         Elu Gelu HardSigmoid HardSilu LeakyRelu LogSoftmax Normalize Relu Relu6 Sigmoid Silu Softmax Softplus
     """,
     "keras.src.ops.numpy": """
-        Absolute Add Clip Concatenate Divide Exp ExpandDims Flip GetItem Log Matmul Max Maximum Mean Min Minimum
-        Multiply Negative Pad Power Reshape Sqrt Square Squeeze Stack Std Subtract Sum Tanh Transpose TrueDivide
+        Absolute Add Any Clip Concatenate Divide Exp ExpandDims Flip GetItem Log Matmul Max Maximum Mean Min Minimum
+        Multiply Negative NotEqual Pad Power Reshape Sqrt Square Squeeze Stack Std Subtract Sum Tanh Transpose
+        TrueDivide ZerosLike
     """,
     "keras.initializers": """
         Constant GlorotNormal GlorotUniform HeNormal HeUniform Identity LecunNormal LecunUniform Ones Orthogonal
@@ -57,7 +61,7 @@ _CLASS_NAMES = {
 _FUNCTION_NAMES = """
     binary_accuracy binary_crossentropy categorical_accuracy categorical_crossentropy elu gelu hard_sigmoid hard_silu
     leaky_relu linear relu relu6 sigmoid silu softmax sparse_categorical_accuracy sparse_categorical_crossentropy
-    sparse_top_k_categorical_accuracy tanh top_k_categorical_accuracy
+    sparse_top_k_categorical_accuracy tanh top_k_categorical_accuracy keras_hub>gelu_approximate
 """
 _CLASSES = {module: frozenset(names.split()) for module, names in _CLASS_NAMES.items()}
 _FUNCTIONS = frozenset(_FUNCTION_NAMES.split())
@@ -131,7 +135,8 @@ def _is_known(named: dict) -> bool:
     name = inner if is_function else name
     if not isinstance(name, str) or not isinstance(module, str | None) or "spec_name" in named:
         return False
-    if registered not in (None, name, "function"):
+    hub = f"keras_hub>{name}" if str(module).startswith("keras_hub.") else None
+    if registered not in (None, name, "function", hub):
         return False
     if is_function:
         return module in _FUNCTION_MODULES and name in _FUNCTIONS

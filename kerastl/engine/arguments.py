@@ -7,10 +7,12 @@ from numbers import Real
 import keras
 
 from kerastl.checks import check_size, is_whole, list_some
-from kerastl.data import check_image_data
+from kerastl.data import ImageData, check_image_data
 from kerastl.engine.batches import FRESH
 from kerastl.graph import is_kerass, leaf_layers
+from kerastl.inputs import as_taken
 from kerastl.private import can_train
+from kerastl.sources import PART_NAMES
 
 # What of a model is not used here, if somebody wrote it anew.
 OWN_WAYS = (
@@ -76,8 +78,8 @@ def check_epochs(epochs) -> None:
         raise ValueError(f"Received epochs={epochs!r}. Expected a whole number, 1 or more.")
 
 
-def check_data(model, data) -> None:
-    """Raise ValueError when the images or the classes of `data` are not those of the model."""
+def check_data(model, data) -> ImageData:
+    """`data` as the model takes them. Raises ValueError when the images or the classes are not those of the model."""
     check_image_data(data)
     outputs = max(model.output_shape[-1], 2)
     if len(data.class_names) != outputs:
@@ -85,7 +87,9 @@ def check_data(model, data) -> None:
             f"The data have {len(data.class_names)} classes ({list_some(data.class_names)}), the model "
             f"has {outputs} outputs. Build the model with these data: `build_model(base, data)`."
         )
+    data = data._replace(**{part: as_taken(model, getattr(data, part)) for part in PART_NAMES})
     check_size(data.train.element_spec[0].shape[1:], model)
+    return data
 
 
 def check_trainable(model: keras.Model, upper: keras.Model, learning_rate) -> None:

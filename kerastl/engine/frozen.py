@@ -12,7 +12,6 @@ from functools import cached_property
 import keras
 import numpy as np
 
-from kerastl.checks import check_pixels
 from kerastl.devices import count_replicas, share
 from kerastl.engine.digest import digest_layers, digest_weights
 from kerastl.engine.fold import fold_norms
@@ -25,6 +24,7 @@ from kerastl.graph import (
     single,
     size_in_bytes,
 )
+from kerastl.inputs import check_values, noun_of
 from kerastl.storage import SHARE_FOR_MEMORIES, Room, find_room, release
 
 DRAWS = 8  # of a layer that may draw: each of them may be as if it had not
@@ -44,7 +44,7 @@ class Frozen:
         self.bytes_later = size_in_bytes(split.below.outputs) if split.above else 0  # what it keeps of an image
         self.augments = any(map(acts_differently_in_training, leaf_layers(split.front)))
         self.classes = model.output_shape[-1]
-        self._image = model.inputs[0]
+        self._image, self.noun = model.inputs[0], noun_of(model)
         self._split, self._batch_size = split, 0
         self._folded = {}
         self._memory = _memory_of(model, split) if split.depth else None
@@ -53,7 +53,7 @@ class Frozen:
         """The frontier's tensors for one batch.
 
         Args:
-            images: raw, (batch, height, width, 3), 0–255.
+            images: raw, (batch, height, width, 3), 0–255; or token ids, (batch, length).
             augment: take an augmented view of each image.
             remember: look what is known of the images as they are, and remember what is new; not with `augment`.
 
@@ -63,9 +63,9 @@ class Frozen:
         Raises:
             ValueError: pixels outside 0–255.
         """
-        check_pixels(images)
+        check_values(images, self._image)
         if augment:
-            return self._compute(self._augmented, [keras.ops.convert_to_tensor(images, dtype="float32")])
+            return self._compute(self._augmented, [self._tensor(images)])
         if not remember or self._memory is None:
             return self._compute(self._lower, [self._scale(images)])
         keys = [_key_of(image) for image in np.asarray(images)]
@@ -106,7 +106,10 @@ class Frozen:
         return keras.Model(image, self._lower(_Augment(self._split.front)(image)), name="augmented")
 
     def _scale(self, images):
-        return self._split.front(keras.ops.convert_to_tensor(images, dtype="float32"), training=False)
+        return self._split.front(self._tensor(images), training=False)
+
+    def _tensor(self, images):
+        return keras.ops.convert_to_tensor(images, dtype=self._image.dtype)
 
     def _compute(self, part: keras.Model, tensors: list) -> list[np.ndarray]:
         self._batch_size = max(self._batch_size, len(tensors[0]))

@@ -44,7 +44,7 @@ def _train(model, data, phase, epochs, learning_rate, views, class_weight, callb
     check_arguments(epochs, learning_rate, views, callbacks, backup_dir)
     if isinstance(learning_rate, Real):
         learning_rate = float(learning_rate)  # Keras takes no other number
-    check_data(model, data)
+    data = check_data(model, data)
     class_weight = whole_class_weight(class_weight, data.class_names)
     loss, split = loss_for(model), split_model(model)
     frozen, upper = Frozen(model, split), split.upper
@@ -67,7 +67,7 @@ def _train(model, data, phase, epochs, learning_rate, views, class_weight, callb
     try:
         sources = _read_images(frozen, data, views, backup, verbose)
     except KeyboardInterrupt:
-        _say(verbose, f"{phase} was stopped while its images were read. The weights have not changed.")
+        _say(verbose, f"{phase} was stopped while its {frozen.noun} were read. The weights have not changed.")
         return history
 
     optimizer = make_optimizer(learning_rate, epochs * (sources[0].steps if sources else 1), callbacks)
@@ -158,8 +158,8 @@ def _read_images(frozen: Frozen, data, views, backup: Backup | None, verbose: in
     sources = []
     if not (backup and backup.finished):
         sources = [
-            make_batches(frozen, data.train, views, True, verbose, "training images"),
-            make_batches(frozen, data.validation, 0, False, verbose, "validation images"),
+            make_batches(frozen, data.train, views, True, verbose, f"training {frozen.noun}"),
+            make_batches(frozen, data.validation, 0, False, verbose, f"validation {frozen.noun}"),
         ]
     if backup:
         backup.agree_on_images(*sources)

@@ -112,6 +112,6 @@ class Glance(_Looked):
 
 
 def _little_of(images, labels) -> list[int]:
-    """Of each image of a batch a few pixels and the label, as one number."""
+    """Of each image of a batch a few pixels and the label, as one number; of a text all its token ids."""
     pairs = zip(np.asarray(images), np.asarray(labels).tolist(), strict=True)
-    return [hash((image[3::7, 3::7].tobytes(), label)) for image, label in pairs]
+    return [hash(((image[3::7, 3::7] if image.ndim == 3 else image).tobytes(), label)) for image, label in pairs]

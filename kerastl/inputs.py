@@ -1,0 +1,65 @@
+"""What a model takes: pictures, or texts as token ids. The only place where texts become token ids."""
+
+import keras
+
+from kerastl.checks import check_pixels
+
+
+def takes_texts(model: keras.Model) -> bool:
+    """Whether a model takes token ids, (batch, length), and no pictures."""
+    return len(model.inputs[0].shape) == 2
+
+
+def noun_of(model: keras.Model) -> str:
+    """What people call what the model takes."""
+    return "texts" if takes_texts(model) else "images"
+
+
+def holds_texts(dataset) -> bool:
+    """Whether a dataset gives texts: strings, (batch,)."""
+    spec = getattr(dataset, "element_spec", None)
+    return isinstance(spec, tuple) and getattr(spec[0], "dtype", None) == "string"
+
+
+def _rank_of(dataset) -> int | None:
+    """How many axes the batches of a dataset have, as far as it is known."""
+    spec = getattr(dataset, "element_spec", None)
+    return getattr(getattr(spec[0], "shape", None), "rank", None) if isinstance(spec, tuple) else None
+
+
+def preprocessor_of(model: keras.Model) -> keras.layers.Layer:
+    """The layer that makes token ids of texts. Raises ValueError where a model has none."""
+    preprocessor = getattr(model, "preprocessor", None)
+    if preprocessor is None:
+        raise ValueError(
+            f"{model.name!r} has no `preprocessor`, so it cannot read texts. Expected a model as `build_model` makes "
+            "it for texts, or as `load` gives it. To one made of its layers, hand it on: "
+            "`new.preprocessor = model.preprocessor`."
+        )
+    return preprocessor
+
+
+def as_taken(model: keras.Model, dataset):
+    """A dataset as the model takes it: texts become token ids, int32 (batch, length); all else stays as it is.
+
+    Raises:
+        ValueError: texts for a model of pictures, or pictures for a model of texts.
+    """
+    texts, images = holds_texts(dataset), _rank_of(dataset) == 4
+    if images if takes_texts(model) else texts:
+        raise ValueError(
+            f"The dataset holds {'texts' if texts else 'images'}, the model takes {noun_of(model)}. Build the model "
+            "with these data: `build_model(base, data)`."
+        )
+    if not texts:
+        return dataset
+    preprocessor = preprocessor_of(model)
+    mapped = dataset.map(lambda texts, labels: (preprocessor(texts)["token_ids"], labels))
+    mapped.rows = getattr(dataset, "rows", None)
+    return mapped
+
+
+def check_values(values, model_input) -> None:
+    """Raise ValueError when a batch cannot be what a model takes, given its symbolic input: pixels have to be 0–255."""
+    if len(model_input.shape) == 4:
+        check_pixels(values)

@@ -1,0 +1,134 @@
+"""Load texts: docstrings of the installed packages, a folder of class folders, or a table -> TextData."""
+
+import csv
+import os
+from pathlib import Path
+
+import numpy as np
+
+from kerastl.checks import list_some
+from kerastl.data import TextData, make_dataset
+from kerastl.docstrings import PACKAGES, read_task
+from kerastl.sources import PART_NAMES, find_places, nearest_parent
+from kerastl.splitting import check_splitting, set_parts_aside
+
+DOCSTRINGS = "docstrings"
+
+
+def load_texts(
+    source: str | os.PathLike,
+    *,
+    batch_size: int = 32,
+    validation_split: float = 0.1,
+    test_split: float = 0.2,
+    seed: int = 0,
+) -> TextData:
+    """Load labelled texts: the first step of the workflow, as `load_images` is for pictures.
+
+    Args:
+        source: one of
+            - "docstrings": what the packages that kerastl needs (Keras, Matplotlib, NumPy, SciPy and scikit-learn) say
+              of their modules, classes, functions and methods; the class is the package. Their files are read, nothing
+              in them is run. Names that would give a package away are taken out (`kerastl.docstrings.prose`). The texts
+              of one file are all in one part. Other versions of the packages have other texts.
+            - a folder with one folder of `.txt` files (UTF-8) for each class, or with such folders below `train` and,
+              if you have them, `validation` and `test`;
+            - a table, `.csv` (UTF-8), with the columns `text` and `label`.
+        batch_size: texts in a batch, here and in all training on these data.
+        validation_split, test_split, seed: as in `load_images`.
+
+    Returns:
+        `TextData(train, validation, test, class_names)`: `tf.data` datasets of batches (texts, labels), strings and
+        int64, both (batch,). The model makes token ids of the texts.
+
+    Raises:
+        FileNotFoundError: the folder or table is not there.
+        ValueError: no class folders, or only one; an empty text; a table without the two columns, or with a row without
+            a label; a file that is not UTF-8; too few texts in a class.
+        TypeError: no name of a source.
+
+    Example:
+        >>> load_texts("docstrings").class_names
+        ['keras', 'matplotlib', 'numpy', 'scipy', 'sklearn']
+    """
+    check_splitting(batch_size, validation_split, test_split, seed)
+    if not isinstance(source, str | os.PathLike):
+        raise TypeError(f"Received {type(source).__name__}. Expected {DOCSTRINGS!r}, a folder or a .csv file.")
+    path = Path(source).expanduser()
+    if path.is_dir():
+        texts, labels, rows, class_names = _read_folder(path)
+    elif path.is_file():
+        texts, labels, rows, class_names = _read_table(path)
+    elif os.fspath(source) == DOCSTRINGS:
+        texts, labels, rows, class_names = _read_docstrings(validation_split, test_split, seed)
+    else:
+        raise FileNotFoundError(
+            f"There is no folder or table {str(path)!r}. Expected {DOCSTRINGS!r}, a folder with one folder of .txt "
+            f"files for each class, or a .csv file. {nearest_parent(path)}"
+        )
+    texts, labels = np.array(texts, object), np.array(labels, np.int64)
+    set_parts_aside(rows, labels, validation_split, test_split, seed, class_names, "texts")
+    return TextData(
+        *(make_dataset(texts, labels, batch_size, part == "train", rows[part]) for part in PART_NAMES), class_names
+    )
+
+
+def _read_docstrings(validation_split: float, test_split: float, seed: int) -> tuple:
+    """All texts of one file go to one part: a file often says nearly the same of several things."""
+    docstrings, texts, labels = read_task()
+    files = [docstring.file for docstring in docstrings]
+    every = np.random.default_rng(seed).permutation(sorted(set(files)))
+    ends = np.cumsum([round(share * len(every)) for share in (validation_split, test_split)])
+    parts = dict(zip(("validation", "test", "train"), np.split(every, ends), strict=True))
+    rows = {part: np.flatnonzero(np.isin(files, held)) for part, held in parts.items()}
+    return texts, labels, rows, list(PACKAGES)
+
+
+def _read_folder(folder: Path) -> tuple:
+    places = find_places(folder, "texts")
+    texts, labels, rows = [], [], {}
+    for part, classes in places.items():
+        start = len(texts)
+        for label, place in enumerate(classes.values()):
+            files = sorted(place.glob("*.txt"))
+            if not files:
+                raise ValueError(f"{str(place)!r} holds no .txt file. Add texts, or remove the folder.")
+            for file in files:
+                text = _decode(file)
+                if not text.strip():
+                    raise ValueError(f"{str(file)!r} holds no text. Write one into it, or remove the file.")
+                texts.append(text)
+                labels.append(label)
+        rows[part] = np.arange(start, len(texts))
+    return texts, labels, rows, list(places["train"])
+
+
+def _read_table(file: Path) -> tuple:
+    table = csv.DictReader(_decode(file).splitlines(keepends=True))
+    if not {"text", "label"} <= set(table.fieldnames or ()):
+        raise ValueError(
+            f"{str(file)!r} has the columns {list_some(table.fieldnames or ['none'])}. Expected a .csv file with the "
+            "columns text and label, named in its first line."
+        )
+    pairs = [((row["text"] or "").strip(), (row["label"] or "").strip()) for row in table]
+    for column, what in enumerate(("text", "label")):
+        empty = [str(number) for number, pair in enumerate(pairs, start=1) if not pair[column]]
+        if empty:
+            raise ValueError(
+                f"{len(empty)} of {len(pairs)} rows in {str(file)!r} have no {what} (row {list_some(empty)}, counted "
+                f"from 1 below the names). Expected a text and a label in each: fill them in, or remove the rows."
+            )
+    class_names = sorted({label for _, label in pairs})
+    if len(class_names) < 2:
+        raise ValueError(
+            f"{str(file)!r} has {len(class_names)} label ({list_some(class_names)}). Expected two or more."
+        )
+    labels = [class_names.index(label) for _, label in pairs]
+    return [text for text, _ in pairs], labels, {"train": np.arange(len(pairs))}, class_names
+
+
+def _decode(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{str(file)!r} is not UTF-8 ({error.reason}). Save it as UTF-8.") from None

@@ -1,0 +1,295 @@
+"""Texts go through the same two phases as pictures. By effect: frozen bits, equality with plain Keras, loaded files."""
+
+import csv
+import json
+import sys
+
+import keras
+import numpy as np
+import pytest
+
+import kerastl as tl
+from kerastl import bert
+from kerastl.docstrings import Docstring, prose, read_docstrings
+from programs import ROOT, import_from
+from tiers import slow
+
+hub = pytest.importorskip("keras_hub", reason="texts need KerasHub: pip install kerastl[text]")
+
+WORDS = [f"w{number}" for number in range(60)]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def tiny(tmp_path_factory):
+    """A BERT of two tiny blocks, without dropout so that `fit` can be compared, in the place of the bundled one."""
+    folder = tmp_path_factory.mktemp("bundled")
+    keras.utils.set_random_seed(0)
+    backbone = hub.models.BertBackbone(
+        vocabulary_size=65,
+        num_layers=2,
+        num_heads=2,
+        hidden_dim=16,
+        intermediate_dim=32,
+        max_sequence_length=16,
+        dropout=0.0,
+    )
+    tokenizer = hub.models.BertTokenizer(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS], lowercase=True)
+    for part in (backbone, tokenizer):
+        part.save_to_preset(folder / bert.BUNDLED)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bert, "bundled_folder", lambda: folder)
+        yield
+
+
+def write_table(file, rows, columns=("text", "label")):
+    with open(file, "w", newline="", encoding="utf-8") as opened:
+        csv.writer(opened).writerows([columns, *rows])
+    return file
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """Two classes without a word in common."""
+    chance = np.random.default_rng(0)
+    rows = []
+    for number in range(100):
+        words = chance.integers(0, 30, size=chance.integers(3, 12)) + 30 * (number % 2)
+        rows.append((" ".join(WORDS[word] for word in words), "ab"[number % 2]))
+    return tl.load_texts(write_table(tmp_path_factory.mktemp("texts") / "texts.csv", rows))
+
+
+def build(data, **arguments):
+    keras.utils.set_random_seed(1)
+    return tl.build_model("small_bert", data, dropout=0.0, **arguments)
+
+
+def changed_by(train, model):
+    before = tl.snapshot(model)
+    train()
+    return {change.path for change in tl.changed_layers(before, tl.snapshot(model))}
+
+
+@pytest.mark.slow
+def test_phase_1_moves_the_head_alone_and_phase_2_the_top_block_alone(data):
+    model = build(data)
+    moved = changed_by(lambda: tl.train_head(model, data, epochs=1, verbose=0), model)
+    assert moved == {"classifier/kernel", "classifier/bias"}
+    assert tl.unfreeze_top(model, 1).first_layer == "transformer_layer_1"
+    moved = changed_by(lambda: tl.fine_tune(model, data, epochs=1, verbose=0), model)
+    assert {path.split("/")[0] for path in moved} == {"transformer_layer_1", "classifier"}
+    tl.unfreeze_top(model, "all")
+    moved = changed_by(lambda: tl.fine_tune(model, data, epochs=1, verbose=0), model)
+    assert {"token_embedding", "transformer_layer_0"} <= {path.split("/")[0] for path in moved}
+
+
+@pytest.mark.parametrize("top", [1, *slow(None)])
+def test_training_equals_that_of_plain_keras(data, top):
+    ours, theirs = build(data), build(data)
+    ids = data._replace(train=as_ids(ours, data.train), validation=as_ids(ours, data.validation))
+    if top:
+        tl.unfreeze_top(ours, top)
+        tl.unfreeze_top(theirs, top)
+    train = tl.fine_tune if top else tl.train_head
+    train(ours, ids, epochs=3, learning_rate=keras.optimizers.SGD(0.1), verbose=0)
+
+    # The engine shuffles what it kept by NumPy's chance; plain `fit` gets the batches in that order.
+    keras.utils.set_random_seed(1)
+    build(data)
+    arrays = [np.concatenate(column) for column in zip(*ids.train.as_numpy_iterator(), strict=True)]
+    theirs.compile(keras.optimizers.SGD(0.1), "sparse_categorical_crossentropy")
+    for _ in range(3):
+        order = np.random.permutation(len(arrays[1]))
+        theirs.fit(arrays[0][order], arrays[1][order], batch_size=32, shuffle=False, verbose=0)
+    for one, other in zip(ours.get_weights(), theirs.get_weights(), strict=True):
+        np.testing.assert_allclose(one, other, rtol=0, atol=2e-5)
+
+
+def as_ids(model, dataset):
+    """Token ids in an order that stays: whoever has them by hand makes such a dataset."""
+    import tensorflow as tf
+
+    texts, labels = (np.concatenate(column) for column in zip(*dataset.as_numpy_iterator(), strict=True))
+    order = np.argsort(texts)
+    ids = np.asarray(model.preprocessor([text.decode() for text in texts[order]])["token_ids"])
+    return tf.data.Dataset.from_tensor_slices((ids, labels[order])).batch(32)
+
+
+def test_padding_changes_nothing(data):
+    short, long = (build(data, sequence_length=length) for length in (8, 16))
+    long.set_weights(short.get_weights())
+    said = [
+        [row.probability for row in tl.predict(model, "w1 w2 w3", class_names=["a", "b"])] for model in (short, long)
+    ]
+    np.testing.assert_allclose(*said, rtol=1e-5)
+
+
+def test_each_transformer_block_is_a_block(data):
+    model = build(data)
+    tl.unfreeze_top(model, 1)
+    blocks = {block.name: block for block in tl.list_blocks(model).blocks}
+    assert blocks["transformer_layer_1"].frozen == blocks["transformer_layer_0"].trainable == 0
+    assert blocks["transformer_layer_1"].trainable == blocks["transformer_layer_0"].frozen > 0
+
+
+def test_a_saved_model_takes_texts_with_its_vocabulary(data, tmp_path):
+    model = build(data)
+    tl.train_head(model, data, epochs=5, learning_rate=0.1, verbose=0)
+    result = tl.evaluate(model, data.test)
+    assert result.accuracy > 0.7
+    assert str(result).endswith(f"on {len(result.labels)} texts")
+    file = tl.save(model, tmp_path / "texts.keras", data.class_names)
+    loaded = tl.load(file)
+    np.testing.assert_array_equal(tl.evaluate(loaded.model, data.test).probabilities, result.probabilities)
+    texts = [text.decode() for text in next(data.test.as_numpy_iterator())[0]]
+    said = tl.predict(loaded, texts)
+    assert [rows[0].class_name for rows in said] == ["ab"[label] for label in result.predictions]
+    assert tl.predict(file, texts[0])[0].class_name == said[0][0].class_name
+    plain = keras.models.load_model(file)  # without kerastl
+    ids = np.asarray(model.preprocessor(texts)["token_ids"])
+    np.testing.assert_allclose(np.asarray(plain(ids)), np.asarray(model(ids)), atol=1e-6)
+
+
+@pytest.mark.slow
+def test_a_model_of_texts_is_trained_further_after_loading(data, tmp_path):
+    model = tl.load(tl.save(build(data), tmp_path / "texts.keras", data.class_names)).model
+    assert changed_by(lambda: tl.train_head(model, data, epochs=1, verbose=0), model) == {
+        "classifier/kernel",
+        "classifier/bias",
+    }
+
+
+def test_a_file_whose_vocabulary_is_another_is_refused(data, tmp_path, monkeypatch):
+    from kerastl import saving
+
+    monkeypatch.setattr(saving, "write_tokenizer", lambda model: {"vocabulary": ["a"], "lowercase": True})
+    file = tl.save(build(data), tmp_path / "texts.keras", data.class_names)
+    with pytest.raises(ValueError, match="vocabulary is not that of the model"):
+        tl.load(file)
+
+
+def test_without_weights_it_begins_at_random(data):
+    own, random = build(data), build(data, weights=None)
+    first = own.get_layer("bert_backbone").get_layer("token_embedding").get_weights()[0]
+    assert not np.array_equal(first, random.get_layer("bert_backbone").get_layer("token_embedding").get_weights()[0])
+
+
+def test_texts_that_are_too_long_are_counted_once(data):
+    with pytest.warns(UserWarning, match=r"of 100 texts are longer than the 6 word pieces") as met:
+        model = build(data, sequence_length=8)
+    assert len(met) == 1
+    with pytest.warns(UserWarning, match="1 of 2 texts are longer"):
+        tl.predict(model, ["w1", "w1 " * 9], class_names=["a", "b"])
+
+
+@pytest.mark.parametrize(
+    ("rows", "columns", "said"),
+    [
+        ([("one", "a"), (" ", "b")], ("text", "label"), r"1 of 2 rows .* have no text \(row 2"),
+        ([("one", "a"), ("two", "")], ("text", "label"), r"1 of 2 rows .* have no label \(row 2"),
+        ([("one", "a")], ("words", "label"), r"has the columns words, label.*columns text and label"),
+        ([("one", "a"), ("two", "a")], ("text", "label"), r"has 1 label \(a\)"),
+    ],
+)
+def test_a_table_that_cannot_be_meant_is_refused(tmp_path, rows, columns, said):
+    with pytest.raises(ValueError, match=said):
+        tl.load_texts(write_table(tmp_path / "table.csv", rows, columns))
+
+
+def test_a_folder_of_class_folders_is_read(tmp_path):
+    for label in ("no", "yes"):
+        (tmp_path / label).mkdir()
+        for number in range(10):
+            (tmp_path / label / f"{number}.txt").write_text(f"{label} {number}", encoding="utf-8")
+    texts = tl.load_texts(tmp_path)
+    assert texts.class_names == ["no", "yes"]
+    found = [set(np.concatenate([texts for texts, _ in part.as_numpy_iterator()])) for part in texts[:3]]
+    assert sum(map(len, found)) == len(set.union(*found)) == 20  # no text is in two parts
+    (tmp_path / "no" / "3.txt").write_text("\n", encoding="utf-8")
+    with pytest.raises(ValueError, match=r"3\.txt' holds no text"):
+        tl.load_texts(tmp_path)
+
+
+def test_mistakes_are_told(data, monkeypatch):
+    model = build(data)
+    with pytest.raises(ValueError, match="Received an empty text"):
+        tl.predict(model, ["w1", " "], class_names=["a", "b"])
+    with pytest.raises(ValueError, match=r"Unknown base for texts: 'bert_tiny_en'.*Did you mean bert_tiny_en_uncased"):
+        tl.build_model("bert_tiny_en", data)
+    with pytest.raises(TypeError, match="takes only sequence_length"):
+        build(data, alpha=0.35)
+    with pytest.raises(ValueError, match="reads 3 to 16 word pieces"):
+        build(data, sequence_length=17)
+    with pytest.raises(ValueError, match="holds images, the model takes texts"):
+        tl.evaluate(model, tl.load_images("drawn_species", image_size=32).test)
+    with pytest.raises(FileNotFoundError, match="There is no folder or table"):
+        tl.load_texts("nowhere")
+    monkeypatch.setattr(hub.models.BertBackbone, "from_preset", lambda *_, **__: 1 / 0)
+    with pytest.raises(
+        ConnectionError, match=r"could not download 'bert_tiny_en_uncased'.*'small_bert', which is bundled"
+    ):
+        tl.build_model("bert_tiny_en_uncased", data)
+    monkeypatch.setitem(sys.modules, "keras_hub", None)
+    with pytest.raises(ImportError, match=r"pip install kerastl\[text\]"):
+        build(data)
+
+
+SOURCE = '''"""Of a module."""
+class Wide:
+    """Of a class."""
+    def deep(self):
+        """Of a method."""
+        def inner():
+            """Of a function."""
+raise RuntimeError("nobody runs this")
+'''
+
+
+def test_docstrings_are_read_and_not_run(tmp_path):
+    (tmp_path / "package").mkdir()
+    (tmp_path / "package" / "wide.py").write_text(SOURCE, encoding="utf-8")
+    found = {docstring.kind: (docstring.text, docstring.name) for docstring in read_docstrings(tmp_path / "package")}
+    assert found == {
+        "module": ("Of a module.", "wide"),
+        "class": ("Of a class.", "Wide"),
+        "method": ("Of a method.", "deep"),
+        "function": ("Of a function.", "inner"),
+    }
+
+
+def test_prose_ends_before_parameters_and_names_no_package():
+    text = "Return `values` of a :class:`Figure`, as numpy.sum does in SciPy.\n\nParameters\n----------\nx : array\n"
+    assert prose(Docstring(text, "values", "function", "a.py")) == "Return of a Figure, as does in"
+    assert prose(Docstring("Adds two numbers.\n\nArgs:\n    x: one", "f", "function", "a.py")) == "Adds two numbers."
+
+
+def test_the_bundled_bert_was_pre_trained_without_the_packages_of_the_task():
+    from kerastl.bases import bundled_folder
+    from kerastl.docstrings import PACKAGES
+
+    record = json.loads((bundled_folder() / "small_bert" / "training.json").read_text())
+    assert set(record["left_out"]) == set(PACKAGES)
+    assert not {"keras", "matplotlib", "numpy", "scipy", "scikit-learn"} & {name.lower() for name in record["packages"]}
+    assert record["held_out_accuracy"] > 2 * record["most_frequent_piece_accuracy"]
+
+
+def test_the_tables_in_the_page_are_those_of_the_runs():
+    import_from("data/make", "results")
+    runs, text = import_from("benchmarks/strategies", "runs", "text")
+    found, page = runs.read_runs(), (ROOT / "docs" / "text.md").read_text()
+    assert "\n".join([*text.table(found), "", *text.comparisons(found)]) in page
+
+
+def test_texts_in_common_with_the_task_are_left_out_of_pre_training(tmp_path):
+    (small_bert,) = import_from("data/make", "small_bert")
+    shared = "One two three four five six seven eight nine ten eleven twelve"
+    said = dict.fromkeys(small_bert.PACKAGES, f"Before. {shared}.") | {
+        "near": f"It says: {shared}, and more.",
+        "far": shared.removesuffix(" twelve"),
+        "copy": shared.removesuffix(" twelve"),
+    }
+    for name, text in said.items():
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "__init__.py").write_text(f'"""{text}"""\n', encoding="utf-8")
+    found, left_out = small_bert.read_packages([tmp_path])
+    assert found == {"copy": [("copy/__init__.py", said["copy"])]}  # the first in the order of names
+    assert left_out == {"in common with the task": 1, "met before": 1}
