@@ -134,9 +134,8 @@ def learns(operation) -> bool:
     """Whether training changes it: trainable weights, or the moving statistics of a BatchNorm without any."""
     if not isinstance(operation, keras.layers.Layer):
         return False
-    return bool(operation.trainable_weights) or any(
-        norm.trainable for norm in leaf_layers(operation) if is_batch_norm(norm)
-    )
+    norms = (leaf for leaf in leaf_layers(operation) if is_batch_norm(leaf))
+    return bool(operation.trainable_weights) or (operation.trainable and any(norm.trainable for norm in norms))
 
 
 def size_in_bytes(tensors: list) -> int:

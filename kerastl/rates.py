@@ -88,7 +88,7 @@ def find_learning_rate(
     with scope_of(model):
         loss, split = loss_for(model), split_model(model)
         upper = split.upper  # it shares its layers with the model; only itself is compiled here
-        check_trainable(model, upper, lowest)
+        check_trainable(model, split, lowest)
         batches = make_batches(Frozen(model, split), data.train, 0, True, verbose, "training images")
         before = [keras.ops.convert_to_numpy(variable) for variable in upper.variables]
         upper.compile(keras.optimizers.Adam(lowest), loss)

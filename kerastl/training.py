@@ -84,7 +84,7 @@ def train_head(
         True
     """
     base = find_base_model(model)
-    if learns(base):
+    if any(map(learns, base.layers)):
         names = [layer.name for layer in leaf_layers(base) if learns(layer)]
         raise ValueError(
             f"{len(names)} layers of the base are unfrozen (first: {names[0]!r}). Phase 1 trains the head on a frozen "

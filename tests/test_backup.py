@@ -250,6 +250,24 @@ def test_a_run_that_was_stopped_goes_on(make_toy, settle, arrays, data, tmp_path
     assert finished.history["loss"][:2] == stopped.history["loss"]
 
 
+def test_a_dataset_that_draws_from_numpy_goes_on_to_the_same_result(make_toy, settle, arrays, data, tmp_path):
+    def draw(image):
+        return image // np.random.randint(1, 5)
+
+    def train(folder, *callbacks):
+        keras.utils.set_random_seed(0)
+        model = settle(make_toy(), arrays["train"][0])
+        images = tf.data.Dataset.from_tensor_slices(arrays["train"])
+        drawn = images.map(lambda image, label: (tf.numpy_function(draw, [image], tf.uint8, stateful=True), label))
+        drawn = drawn.map(lambda image, label: (tf.ensure_shape(image, (32, 32, 3)), label)).batch(9)
+        kept = {"backup_dir": tmp_path / folder, "verbose": 0}
+        return tl.train_head(model, data._replace(train=drawn), epochs=4, callbacks=callbacks, **kept).history["loss"]
+
+    whole = train("whole")
+    assert len(train("broken off", Stop(epoch=2))) == 2
+    assert train("broken off") == whole
+
+
 def augmented(image, label):
     return tf.cast(image, tf.float32) * tf.random.uniform((), 0.5, 1.0), label
 

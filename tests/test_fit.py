@@ -257,6 +257,12 @@ def test_a_batch_without_an_image_is_refused(toy, data, arrays, views):
         tl.train_head(toy, with_training(data, dataset), epochs=1, views=views, verbose=0)
 
 
+def test_a_batch_with_fewer_labels_than_images_is_refused(toy, data, arrays):
+    fewer = batches_of(arrays, "train").map(lambda images, labels: (images, labels[1:]))
+    with pytest.raises(ValueError, match=r"A batch holds 9 images and 8 labels"):
+        tl.train_head(toy, with_training(data, fewer), epochs=1, verbose=0)
+
+
 def test_a_dataset_that_can_be_read_once_only_is_refused(toy, data, arrays):
     once = iter([tuple(array[:9] for array in arrays["train"])] * 2)
     spec = (tf.TensorSpec((None, 32, 32, 3), tf.uint8), tf.TensorSpec((None,), tf.int64))
@@ -560,12 +566,14 @@ def test_a_class_without_a_weight_weighs_1(make_toy, ordered_data, differing):
     assert differing(left[0], left[2]) != set()
 
 
-def test_after_an_error_of_a_callback_that_gets_its_model_keras_can_go_on(toy, data):
-    class Picky(keras.callbacks.Callback):
-        def set_model(self, model):
-            raise LookupError("not this one")
+@pytest.mark.parametrize("where", ["set_model", "on_train_end"])
+@pytest.mark.parametrize("error", [LookupError, KeyboardInterrupt])
+def test_after_an_error_of_a_callback_outside_the_epochs_keras_can_go_on(toy, data, where, error):
+    def fail(*_):
+        raise error("not this one")
 
-    with pytest.raises(LookupError, match="not this one"):
-        tl.train_head(toy, data, epochs=1, learning_rate=0.01, callbacks=[Picky()], verbose=0)
+    picky = type("Picky", (keras.callbacks.Callback,), {where: fail})
+    with pytest.raises(error, match="not this one"):
+        tl.train_head(toy, data, epochs=1, learning_rate=0.01, callbacks=[picky()], verbose=0)
     toy.optimizer.learning_rate = 0.5  # a rate that falls by itself could not be set
     assert float(toy.optimizer.learning_rate) == 0.5

@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 
 import kerastl as tl
+from kerastl.data import make_dataset
 from kerastl.graph import find_base_model, own_weights
 
 layers = keras.layers
@@ -46,6 +47,21 @@ class TensorFlowsNoise(layers.Layer):
         return inputs + tf.random.normal(tf.shape(inputs)) if training else inputs
 
 
+class NoiseOfAGenerator(layers.Layer):
+    def __init__(self):
+        super().__init__()
+        self.chance = tf.random.Generator.from_seed(1)
+
+    def call(self, inputs, training=None):
+        return inputs + self.chance.normal(tf.shape(inputs)) if training else inputs
+
+
+class Stop(keras.callbacks.Callback):
+    def on_epoch_begin(self, epoch, logs=None):
+        if epoch == 2:
+            raise KeyboardInterrupt
+
+
 @pytest.mark.parametrize("place", ["front", "bottom", "head"])
 def test_a_layer_that_draws_unasked_runs_in_every_epoch(data, capsys, place):
     tl.train_head(network(**{place: [Coin()]}), data, epochs=1)
@@ -62,11 +78,38 @@ def test_a_layer_of_ones_own_that_draws_nothing_is_kept(data, capsys):
 
 
 @ON_TENSORFLOW
-@pytest.mark.parametrize("place", ["front", "head"])
-def test_chance_that_a_backup_cannot_keep_is_warned_of(data, tmp_path, place):
+@pytest.mark.parametrize("place", ["front", "bottom", "head"])
+@pytest.mark.parametrize("noise", [TensorFlowsNoise, NoiseOfAGenerator])
+def test_chance_that_a_backup_cannot_keep_is_warned_of(data, tmp_path, place, noise):
     with pytest.warns(UserWarning, match=r"asks TensorFlow for random numbers.*keras\.random\.SeedGenerator") as said:
-        tl.train_head(network(**{place: [TensorFlowsNoise()]}), data, epochs=1, backup_dir=tmp_path, verbose=0)
+        tl.train_head(network(**{place: [noise()]}), data, epochs=1, backup_dir=tmp_path, verbose=0)
     assert [one.filename for one in said if "backup" in str(one.message)] == [__file__]
+
+
+@ON_TENSORFLOW
+def test_a_layer_that_computes_in_python_may_have_a_backup(data, tmp_path):
+    class InPython(layers.Layer):
+        def call(self, inputs, training=None):
+            return keras.ops.convert_to_tensor(inputs.numpy()) if training else inputs
+
+    history = tl.train_head(network(front=[InPython()]), data, epochs=1, views=0, backup_dir=tmp_path, verbose=0)
+    assert history.epoch == [0]
+
+
+@pytest.mark.parametrize("place", ["front", "bottom", "head"])
+@pytest.mark.slow
+def test_a_run_with_a_layer_that_draws_unasked_goes_on_to_the_same_result(data, arrays, tmp_path, differing, place):
+    def train(folder, *callbacks):
+        keras.utils.set_random_seed(1)
+        model = network(**{place: [Coin()]})
+        kept = {"backup_dir": tmp_path / folder, "verbose": 0}
+        again = data._replace(train=make_dataset(*arrays["train"], batch_size=9, shuffle=True))
+        history = tl.train_head(model, again, epochs=4, callbacks=callbacks, **kept)
+        return len(history.epoch), tl.snapshot(model)
+
+    _, whole = train("whole")
+    assert train("broken off", Stop())[0] == 2
+    assert differing(whole, train("broken off")[1]) == set()
 
 
 def test_chance_that_a_backup_keeps_is_not_warned_of(data, tmp_path):
@@ -99,12 +142,44 @@ def test_a_spectral_normalization_that_is_frozen_above_what_learns_is_refused(da
     tl.unfreeze_top(model, "all")
     before = [np.array(weight) for weight in own_weights(spectral)]
     spectral.trainable = False
-    with pytest.raises(ValueError, match=r"'spectral' is frozen above a layer that learns"):
+    with pytest.raises(ValueError, match=r"'spectral' is frozen, in a part of the model that runs in training"):
         tl.fine_tune(model, data, epochs=1, verbose=0)
     spectral.trainable = True
+    spectral.layer.trainable = False
+    with pytest.raises(ValueError, match=r"unfreeze it and what it holds"):
+        tl.fine_tune(model, data, epochs=1, verbose=0)
+    spectral.layer.trainable = True
     tl.fine_tune(model, data, epochs=1, verbose=0)
     assert not all(np.array_equal(old, new) for old, new in zip(before, own_weights(spectral), strict=True))
     tl.unfreeze_top(model, 1)
     before = [np.array(weight) for weight in own_weights(spectral)]
     tl.fine_tune(model, data, epochs=1, verbose=0)
     assert all(np.array_equal(old, new) for old, new in zip(before, own_weights(spectral), strict=True))
+
+
+def test_a_spectral_normalization_in_front_of_the_base_is_refused(data):
+    spectral = layers.SpectralNormalization(layers.Conv2D(3, 1), name="spectral")
+    model = network(front=[spectral, layers.RandomFlip()])
+    spectral.trainable = spectral.layer.trainable = False
+    with pytest.raises(ValueError, match=r"'spectral' is frozen, in a part of the model that runs in training"):
+        tl.train_head(model, data, epochs=1, views=1, verbose=0)
+
+
+def test_a_batch_norm_in_a_block_that_is_off_may_say_that_it_is_on(data, differing):
+    """As Keras leaves it in a frozen model that was loaded or cloned."""
+
+    class Block(layers.Layer):
+        def __init__(self):
+            super().__init__()
+            self.norm = layers.BatchNormalization()
+
+        def call(self, inputs, training=None):
+            return self.norm(inputs, training=training)
+
+    block = Block()
+    model = network(above=[block])
+    block.norm._trainable = True
+    assert (block.trainable, block.norm.trainable) == (False, True)
+    before = tl.snapshot(model)
+    tl.train_head(model, data, epochs=1, verbose=0)
+    assert differing(before, tl.snapshot(model)) == {"classifier/kernel", "classifier/bias"}

@@ -9,6 +9,7 @@ import keras
 from kerastl.checks import check_size, is_whole, list_some
 from kerastl.data import ImageData, check_image_data
 from kerastl.engine.batches import FRESH
+from kerastl.engine.split import Split
 from kerastl.graph import is_kerass, leaf_layers
 from kerastl.inputs import as_taken
 from kerastl.private import can_train
@@ -16,6 +17,7 @@ from kerastl.sources import PART_NAMES
 
 # What of a model is not used here, if somebody wrote it anew.
 OWN_WAYS = (
+    "compile",
     "fit",
     "make_train_function",
     "make_test_function",
@@ -92,18 +94,24 @@ def check_data(model, data) -> ImageData:
     return data
 
 
-def check_trainable(model: keras.Model, upper: keras.Model, learning_rate) -> None:
+def check_trainable(model: keras.Model, split: Split, learning_rate) -> None:
     """Raise ValueError when nothing can be trained, or not in the way, or by the optimizer, that the user gave."""
+    upper = split.upper
     for name in OWN_WAYS:
         if name in vars(model) or not is_kerass(getattr(type(model), name)):
             raise ValueError(
                 f"{model.name!r} has a `{name}` of its own, which would not be used here. Train it with Keras's `fit`."
             )
-    moving = [leaf.name for leaf in leaf_layers(upper) if _moves_while_frozen(leaf)]
-    if moving:
+    learning = {id(weight) for weight in upper.trainable_weights}
+    counting = [
+        layer.name
+        for layer in (*leaf_layers(split.front), *leaf_layers(upper))
+        if isinstance(layer, keras.layers.SpectralNormalization) and id(layer.kernel) not in learning
+    ]
+    if counting:
         raise ValueError(
-            f"The layer {moving[0]!r} is frozen above a layer that learns. But a SpectralNormalization goes on "
-            "counting in training: unfreeze it, or freeze what is below it."
+            f"The layer {counting[0]!r} is frozen, in a part of the model that runs in training. But a "
+            "SpectralNormalization goes on counting there: unfreeze it and what it holds, or take it out."
         )
     if not upper.trainable_weights:
         raise ValueError("Nothing in the model can be trained: every layer is frozen. Unfreeze the head, at least.")
@@ -112,7 +120,3 @@ def check_trainable(model: keras.Model, upper: keras.Model, learning_rate) -> No
             "The optimizer has trained other weights before. Expected a new one for each phase, such as "
             "`learning_rate=keras.optimizers.Adam(1e-4)`."
         )
-
-
-def _moves_while_frozen(layer: keras.layers.Layer) -> bool:
-    return isinstance(layer, keras.layers.SpectralNormalization) and not layer.trainable

@@ -51,16 +51,16 @@ class Backup(keras.callbacks.Callback):
         self.file = Path(folder).expanduser() / f"{phase.replace(' ', '_')}.npz"
         self._split, self._history, self._best, self._warned = split, history, best, False
         self.record = {"run": {}, "epoch": [], "finished": False, "stopped": False}
-        self._arrays = self._groups(start=get_chance(split.front))
+        self._arrays = self._groups(start=get_chance(split))
         self._opened = os.path.lexists(self.file)
         if self._opened:
             self.record, self._arrays = self._read()
         self.agree(run)
         if self._opened:
-            set_chance(split.front, self._group("start"))
+            set_chance(split, self._group("start"))
         if not self.finished:
             self._try_to_write()
-            warn_of_lost_chance(split.front, split.upper)
+            warn_of_lost_chance(split.front, split.lower, split.upper)
 
     def agree(self, run: dict[str, str]) -> None:
         """Add texts by name to what identifies the run; raise ValueError if they are not those in an opened backup."""
@@ -100,7 +100,6 @@ class Backup(keras.callbacks.Callback):
             self.agree({"what the frozen part gives": ", validation ".join(places)})
         if self.epochs:
             training.begin(self.record["passes"])
-        if self.finished:
             training.end()
 
     @property
@@ -146,7 +145,7 @@ class Backup(keras.callbacks.Callback):
         }
         kept = {name: array for name, array in self._arrays.items() if name.startswith("start/")}
         self._arrays = kept | self._groups(
-            now=get_chance(self._split.front),
+            now=get_chance(self._split),
             upper=upper.variables,
             optimizer=upper.optimizer.variables,
             best=best.weights,
@@ -187,7 +186,7 @@ class Backup(keras.callbacks.Callback):
                 variable.assign(array)
         if not self.record["finished"] and self.finished:
             best.restore()  # as the stop did
-        set_chance(self._split.front, self._group("now"))
+        set_chance(self._split, self._group("now"))
 
     def _read(self, arrays: bool = True) -> tuple[dict, dict]:
         try:

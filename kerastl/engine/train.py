@@ -48,7 +48,7 @@ def _train(model, data, phase, epochs, learning_rate, views, class_weight, callb
     class_weight = whole_class_weight(class_weight, data.class_names)
     loss, split = loss_for(model), split_model(model)
     frozen, upper = Frozen(model, split), split.upper
-    check_trainable(model, upper, learning_rate)
+    check_trainable(model, split, learning_rate)
     warn_of_what_goes(model, loss)
     history, best, backup = keras.callbacks.History(), Best(upper), None
     history.epoch, model.history, upper.history, model.stop_training = [], history, history, False
@@ -91,6 +91,8 @@ def _train(model, data, phase, epochs, learning_rate, views, class_weight, callb
                 [*before, *callbacks, *after], model=model, epochs=epochs, verbose=verbose, steps=training.steps
             )
             stopped = _fit(upper, training, validation, epochs, backup.epochs if backup else 0, class_weight, hooks)
+            if stopped:
+                hooks.on_train_end()
         except NotFiniteError:
             rate, kept = rate_of(upper.optimizer), best.restore()
             compile_whole(model, learning_rate, upper.optimizer, loss)
@@ -98,7 +100,7 @@ def _train(model, data, phase, epochs, learning_rate, views, class_weight, callb
                 f"The loss is no number any more, in epoch {len(history.epoch) + 1} of {phase}, at the learning rate "
                 f"{rate:.2g}. The weights are {kept}. Train with a lower learning_rate."
             ) from None
-        except Exception as error:
+        except BaseException as error:
             compile_whole(model, learning_rate, upper.optimizer, loss)
             check_rate_was_left(learning_rate, error)
             raise
@@ -107,7 +109,6 @@ def _train(model, data, phase, epochs, learning_rate, views, class_weight, callb
         progress.whole = not stopped
     with hold_ctrl_c():  # impatient people press twice
         if stopped:
-            hooks.on_train_end()
             if backup:
                 backup.note_stop()
             kept = best.restore() if best.epoch else "what was learned until now: no epoch was finished"

@@ -70,7 +70,7 @@ class Witnessed(_Looked):
             numbers = np.asarray(labels).tolist()
             self.batch_size = max(self.batch_size, len(numbers))
             self._labels.update(numbers)
-            for image, label in zip(np.asarray(images), numbers, strict=True):
+            for image, label in _pairs(images, numbers):
                 known = hashlib.blake2b(np.ascontiguousarray(image), digest_size=16)
                 known.update(b"%d" % label)
                 self._images.append(known.digest())
@@ -113,5 +113,11 @@ class Glance(_Looked):
 
 def _little_of(images, labels) -> list[int]:
     """Of each image of a batch a few pixels and the label, as one number; of a text all its token ids."""
-    pairs = zip(np.asarray(images), np.asarray(labels).tolist(), strict=True)
+    pairs = _pairs(images, np.asarray(labels).tolist())
     return [hash(((image[3::7, 3::7] if image.ndim == 3 else image).tobytes(), label)) for image, label in pairs]
+
+
+def _pairs(images, labels: list[int]) -> Iterator:
+    if len(images) != len(labels):
+        raise ValueError(f"A batch holds {len(images)} images and {len(labels)} labels. Expected as many of each.")
+    return zip(np.asarray(images), labels, strict=True)
