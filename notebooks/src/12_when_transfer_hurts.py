@@ -55,8 +55,9 @@ def curves(case):
 
 
 for case in cases:
-    print(f"--- {case}")
-    print(tl.explain_transfer(curves(case)))
+    compared = tl.explain_transfer(curves(case))
+    title = compared.axes.set_title(case)
+    print(f"--- {case}\n{compared}")
 
 # %% [markdown]
 # Look at start and asymptote apart. With the base open, the digits begin *higher* than from scratch and end alike. With the base
