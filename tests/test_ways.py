@@ -254,7 +254,7 @@ CHANGES = {
 OFTEN = ("LoRA", "BatchNorm's statistics")
 
 
-@pytest.mark.parametrize("way", [*slow(*OFTEN), *weekly(*(ways.WAYS.keys() - set(OFTEN)))])
+@pytest.mark.parametrize("way", [*slow(*OFTEN), *weekly(*(way for way in ways.WAYS if way not in OFTEN))])
 def test_each_way_changes_what_it_says(start, way):
     keras.utils.set_random_seed(0)
     model = ways.network(5)

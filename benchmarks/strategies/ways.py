@@ -19,8 +19,8 @@ from pieces import RatesPerLayer, TowardsStart, adapt_statistics, add_lora, aver
 
 # Places where the network can be cut, from the top: at each one the pictures have become one tensor. What lies above
 # are the head alone; and with it 38, 100, 127 layers of the base (of 154), and all.
-CUTS = ("pool", "block_12_add", "block_5_add", "block_2_add", "pixels")
-TOP, ALL = "block_5_add", "pixels"  # as `unfreeze_top(model, 100)` and `unfreeze_top(model, "all")`
+CUTS = ("pool", "block_12_add", "block_5_add", "block_2_add", "image")
+TOP, ALL = "block_5_add", "image"  # as `unfreeze_top(model, 100)` and `unfreeze_top(model, "all")`
 HEAD_RATE = 1e-3
 L2_SP_RATE = 1e-3  # its strength is what is tried
 FALL = 2.6  # of the rate from stage to stage downwards, the number of Howard and Ruder
@@ -42,7 +42,7 @@ class Start(NamedTuple):
 def network(classes: int) -> keras.Model:
     """The bundled base with a new head, as one flat model; nothing is trainable yet but the head."""
     image = keras.Input((96, 96, 3), name="image")
-    pixels = keras.layers.Rescaling(1 / 127.5, -1, name="pixels")(image)
+    pixels = keras.layers.Rescaling(1 / 127.5, -1)(image)
     base = keras.applications.MobileNetV2(input_tensor=pixels, alpha=0.35, include_top=False, weights=None)
     base.load_weights(bundled_folder() / "garden" / "mobilenetv2_0.35_96.weights.h5")
     base.trainable = False
@@ -85,8 +85,11 @@ def fit(model: keras.Model, images, labels, epochs: int, optimizer: keras.optimi
 def fit_above(model: keras.Model, cut: str, start: Start, epochs: int, optimizer) -> None:
     """Train what lies above the cut; what lies below runs once for each picture."""
     images, labels = start.problem.train
-    below, above = parts(model, cut)
-    fit(above, read(below, images), labels, epochs, optimizer)
+    if cut == ALL:
+        fit(model, images, labels, epochs, optimizer)
+    else:
+        below, above = parts(model, cut)
+        fit(above, read(below, images), labels, epochs, optimizer)
 
 
 def fit_head(model: keras.Model, features: np.ndarray, start: Start, epochs: int, rate: float) -> None:
