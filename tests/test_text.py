@@ -280,6 +280,23 @@ def test_the_tables_in_the_page_are_those_of_the_runs():
     assert "\n".join([*text.table(found), "", *text.comparisons(found)]) in page
 
 
+def test_what_the_page_says_of_the_bag_of_words_holds():
+    import_from("data/make", "results")
+    runs, text = import_from("benchmarks/strategies", "runs", "text")
+    found = runs.read_runs()
+    for task in text.TASKS:
+        leads = []
+        for count in text.EPOCHS:
+            words, random, features = (
+                f"text, {task}, {count}, {way}" for way in (text.WORDS, text.RANDOM, text.FEATURES)
+            )
+            (_, behind, p), _ = runs.paired_tests(found, words, [features, random], "test")
+            assert (p < 0.05) == ((task, count) != ("kind", 10))
+            assert runs.collect(found, features)["test"].mean() > runs.collect(found, random)["test"].mean()
+            leads.append(-behind)
+        assert leads == sorted(leads)
+
+
 def test_texts_in_common_with_the_task_are_left_out_of_pre_training(tmp_path):
     (small_bert,) = import_from("data/make", "small_bert")
     shared = "One two three four five six seven eight nine ten eleven twelve"
