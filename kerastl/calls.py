@@ -8,8 +8,8 @@ import keras
 from kerastl.graph import (
     acts_differently_in_training,
     find_base_model,
-    has_trainable_weights,
     is_network,
+    learns,
     run_order,
 )
 from kerastl.private import call_like
@@ -70,9 +70,9 @@ def pooled_outputs(calls: Calls) -> list:
     """
     still, read = [calls.call.outputs[0]], {id(calls.output)}
     for node in calls.after:
-        learns = has_trainable_weights(node.operation) or acts_differently_in_training(node.operation)
+        changes = learns(node.operation) or acts_differently_in_training(node.operation)
         known = {id(tensor) for tensor in still}
-        if learns or any(id(tensor) not in known for tensor in node.input_tensors):
+        if changes or any(id(tensor) not in known for tensor in node.input_tensors):
             read |= {id(tensor) for tensor in node.input_tensors}
         else:
             still += node.outputs

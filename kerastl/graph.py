@@ -66,22 +66,27 @@ def is_network(operation) -> bool:
 
 
 def is_all_kerass(model: keras.Model) -> bool:
-    """Whether all operations in a model are Keras's own: then its settings and weights tell all that it does."""
+    """Whether all operations in a model are Keras's own, or KerasHub's: then its settings and weights tell all that it does."""
 
     def look(operation) -> bool:
         if is_network(operation):
             return all(look(node.operation) for node in run_order(operation))
         inside = sublayers(operation) if isinstance(operation, keras.Layer) else []
-        known = is_kerass(type(operation)) and not isinstance(operation, keras.layers.Lambda)
+        known = _tells_all(type(operation)) and not isinstance(operation, keras.layers.Lambda)
         functions = [value for value in vars(operation).values() if callable(value)]  # such as an activation
-        return known and all(map(is_kerass, functions)) and all(map(look, inside))
+        return known and all(map(_tells_all, functions)) and all(map(look, inside))
 
     return look(model)
 
 
 def is_kerass(thing) -> bool:
+    """Whether a class or function comes with Keras."""
+    return thing.__module__.split(".")[0] == "keras"
+
+
+def _tells_all(thing) -> bool:
     """Whether a class or function comes with Keras, or with KerasHub, whose layers tell all that they do, too."""
-    return thing.__module__.split(".")[0] in ("keras", "keras_hub")
+    return is_kerass(thing) or thing.__module__.split(".")[0] == "keras_hub"
 
 
 def _makes_features(network: keras.Model) -> bool:
@@ -130,8 +135,13 @@ def acts_differently_in_training(operation) -> bool:
     return asks or any(map(acts_differently_in_training, sublayers(operation)))
 
 
-def has_trainable_weights(operation) -> bool:
-    return isinstance(operation, keras.layers.Layer) and bool(operation.trainable_weights)
+def learns(operation) -> bool:
+    """Whether training changes it: trainable weights, or the moving statistics of a BatchNorm without any."""
+    if not isinstance(operation, keras.layers.Layer):
+        return False
+    return bool(operation.trainable_weights) or any(
+        norm.trainable for norm in leaf_layers(operation) if is_batch_norm(norm)
+    )
 
 
 def size_in_bytes(tensors: list) -> int:

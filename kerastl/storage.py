@@ -25,6 +25,7 @@ SHARE_FOR_MEMORIES = 0.25
 SHARE_FOR_PICTURES = 0.5  # of the budget, at most: another quarter is for what is kept of them
 
 _in_memory = weakref.WeakValueDictionary()  # {id: array} of all rooms in memory, until nobody uses them any more
+_in_files = weakref.WeakSet()  # the maps of all rooms in files
 
 
 class Room(NamedTuple):
@@ -78,6 +79,7 @@ def find_room(
                 return None
             ends = np.cumsum([0, *counts])
             flat = np.memmap(file, dtype, "r+", shape=(int(ends[-1]),))
+            _in_files.add(_map_of(flat))
     except OSError as error:
         raise OSError(
             f"{size_text(needed)} are over the memory budget of {size_text(budget)}, and no temporary file can be "
@@ -152,13 +154,21 @@ def _free_memory() -> int:
 
 
 def release(arrays: list[np.ndarray]) -> None:
-    """Take arrays that lie in a file out of memory again; the file keeps what they hold."""
+    """Take arrays that lie in a file out of memory again; the file keeps what they hold.
+
+    Only those of a `Room`: in a map of the user's own there may be numbers that no file has (mode "c" of NumPy's).
+    """
     for array in arrays:
-        below = array
-        while isinstance(below, np.ndarray):
-            below = below.base
-        if isinstance(below, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+        below = _map_of(array)
+        if isinstance(below, mmap.mmap) and below in _in_files and hasattr(mmap, "MADV_DONTNEED"):
             below.madvise(mmap.MADV_DONTNEED)
+
+
+def _map_of(array: np.ndarray):
+    """What an array lies in, if that is none itself."""
+    while isinstance(array, np.ndarray):
+        array = array.base
+    return array
 
 
 def memory_left(share: float = 1) -> float:

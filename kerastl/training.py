@@ -16,7 +16,7 @@ from kerastl.engine.arguments import check_data, check_epochs
 from kerastl.engine.batches import FRESH
 from kerastl.engine.train import train
 from kerastl.freezing import unfreeze_all
-from kerastl.graph import find_base_model, is_batch_norm, leaf_layers
+from kerastl.graph import find_base_model, is_batch_norm, leaf_layers, learns
 
 Rate: TypeAlias = float | keras.optimizers.schedules.LearningRateSchedule | keras.optimizers.Optimizer
 Callbacks: TypeAlias = keras.callbacks.Callback | Sequence[keras.callbacks.Callback]
@@ -84,8 +84,8 @@ def train_head(
         True
     """
     base = find_base_model(model)
-    if base.trainable_weights:
-        names = [layer.name for layer in leaf_layers(base) if layer.trainable_weights]
+    if learns(base):
+        names = [layer.name for layer in leaf_layers(base) if learns(layer)]
         raise ValueError(
             f"{len(names)} layers of the base are unfrozen (first: {names[0]!r}). Phase 1 trains the head on a frozen "
             "base. Call `freeze(model)` first, or `fine_tune` to train what is unfrozen."

@@ -278,6 +278,25 @@ def test_a_dataset_that_goes_on_drawing_behind_its_first_images_goes_on_to_the_s
     assert train("broken off") == whole
 
 
+@pytest.mark.slow
+def test_phase_2_goes_on_after_a_phase_1_whose_dataset_draws_behind_its_first_images(
+    make_toy, settle, arrays, data, tmp_path
+):
+    def train(folder, *callbacks):
+        keras.utils.set_random_seed(0)
+        model = settle(make_toy(), arrays["train"][0])
+        images = tf.data.Dataset.from_tensor_slices(arrays["train"])
+        own = data._replace(train=images.shuffle(24).repeat().batch(9).take(3))
+        kept = {"backup_dir": tmp_path / folder, "views": "fresh", "verbose": 0}
+        tl.train_head(model, own, epochs=2, **kept)
+        tl.unfreeze_top(model, 5)
+        return tl.fine_tune(model, own, epochs=4, callbacks=callbacks, **kept).history["loss"]
+
+    whole = train("whole")
+    assert len(train("broken off", Stop(epoch=2))) == 2
+    assert train("broken off") == whole
+
+
 @pytest.mark.parametrize("end", [2, 9])  # stopped in the third epoch; not stopped
 def test_the_same_program_may_go_on_with_the_model_that_it_has(toy, data, tmp_path, differing, end):
     keep = {"epochs": 4, "backup_dir": tmp_path, "verbose": 0}

@@ -11,6 +11,7 @@ import tensorflow as tf
 import kerastl as tl
 from kerastl.data import make_dataset
 from kerastl.engine import batches
+from kerastl.engine.arguments import OWN_WAYS
 from kerastl.engine.frozen import Frozen
 from kerastl.engine.split import split_model
 from kerastl.progress import Progress
@@ -190,7 +191,7 @@ def test_a_dataset_that_augments_is_read_in_every_epoch_and_that_is_said(toy, da
     dataset, given = counted(arrays, lambda images: images // 2 + rng.integers(0, 99, images.shape, np.uint8))
     tl.train_head(toy, with_training(data, dataset), epochs=4)
     assert (
-        "training images: other images in each pass (from augmentation, or drop_remainder?), so the frozen part runs"
+        "training images: other images or labels in each pass (from augmentation, or drop_remainder?), so the frozen"
         in capsys.readouterr().out
     )
     assert sum(given) >= 5 * 24
@@ -212,7 +213,26 @@ def test_a_dataset_that_augments_some_of_its_images_is_read_in_every_epoch(toy, 
     )
     dataset = plain.concatenate(changed) if kind.startswith("copies") else changed
     tl.train_head(toy, with_training(data, dataset), epochs=2)
-    assert "training images: other images in each pass" in capsys.readouterr().out
+    assert "training images: other images or labels in each pass" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("kind", ["labels with noise", "images drawn again"])
+def test_a_dataset_with_other_labels_or_other_numbers_of_an_image_is_read_in_every_epoch(
+    toy, data, arrays, capsys, kind
+):
+    rng = np.random.default_rng(0)
+
+    def change(images, labels):
+        return rng.permutation(labels) if kind.startswith("labels") else rng.integers(0, 24, len(labels))
+
+    drawn = batches_of(arrays, "train").map(
+        lambda *batch: (batch[0], tf.ensure_shape(tf.numpy_function(change, batch, tf.int64), (None,)))
+    )
+    if kind.startswith("images"):
+        images, labels = map(tf.constant, arrays["train"])
+        drawn = drawn.map(lambda _, rows: (tf.gather(images, rows), tf.gather(labels, rows)))
+    tl.train_head(toy, with_training(data, drawn), epochs=2)
+    assert "training images: other images or labels in each pass" in capsys.readouterr().out
 
 
 def generated(arrays, sizes_of_pass) -> tf.data.Dataset:
@@ -245,10 +265,12 @@ def test_a_dataset_that_can_be_read_once_only_is_refused(toy, data, arrays):
         tl.train_head(toy, with_training(data, dataset), epochs=1, verbose=0)
 
 
-def test_a_dataset_that_grows_is_refused(toy, data, arrays):
-    dataset = generated(arrays, [[6, 6], [6, 6, 6, 6], [6] * 4, [6] * 4])  # the first pass counts the batches
-    with pytest.raises(ValueError, match=r"gave 2 batches at first, and more now"):
-        tl.train_head(toy, with_training(data, dataset), epochs=1, verbose=0)
+@pytest.mark.parametrize("views", [0, "fresh"])
+@pytest.mark.parametrize(("now", "said"), [([6] * 4, "more"), ([6] * 2, "only 2")])
+def test_a_dataset_that_grows_or_shrinks_is_refused(toy, data, arrays, views, now, said):
+    dataset = generated(arrays, [[6] * 3] * (2 if views == "fresh" else 1) + [now] * 5)
+    with pytest.raises(ValueError, match=f"gave 3 batches at first, and {said} now"):
+        tl.train_head(toy, with_training(data, dataset), epochs=2, views=views, verbose=0)
 
 
 @pytest.mark.slow
@@ -388,12 +410,14 @@ def test_all_ways_to_train_refuse_impossible_epochs_alike(toy, data, train, epoc
     assert toy.get_layer("toy").get_layer("bn1").momentum == momentum
 
 
-@pytest.mark.parametrize("name", ["train_step", "test_step", "compute_loss"])
+@pytest.mark.parametrize("name", OWN_WAYS)
 def test_a_model_with_a_step_of_its_own_is_refused(toy, data, name):
     own = type("Own", (keras.Model,), {name: lambda self, *given, **named: None})
-    model = own(toy.inputs, toy.outputs)
-    with pytest.raises(ValueError, match=rf"a `{name}` of its own, which would not be used here"):
-        tl.train_head(model, data, epochs=1, verbose=0)
+    on_the_object = keras.Model(toy.inputs, toy.outputs)
+    setattr(on_the_object, name, lambda *given, **named: None)
+    for model in (own(toy.inputs, toy.outputs), on_the_object):
+        with pytest.raises(ValueError, match=rf"a `{name}` of its own, which would not be used here"):
+            tl.train_head(model, data, epochs=1, verbose=0)
 
 
 def test_a_model_with_a_call_of_its_own_is_refused(toy, data):
@@ -484,7 +508,7 @@ def test_the_bar_counts_each_image_once_an_epoch_also_where_many_steps_run_in_on
     assert Shown.last == ("phase 1", 48, 48)
 
 
-@pytest.mark.parametrize("weights", [{"blue": 2.0}, {3: 1.0}, [1, 1, 1]])
+@pytest.mark.parametrize("weights", [{"blue": 2.0}, {3: 1.0}, [1, 1, 1], {1: "2"}, {1: -1.0}, {1: np.inf}, {1: None}])
 def test_class_weights_that_name_no_class_are_refused(toy, data, weights):
     with pytest.raises(ValueError, match=r"Expected \{number of a class: its weight\}, as \{0: 1.0, 1: 1.0, 2: 1.0\}"):
         tl.train_head(toy, data, epochs=1, class_weight=weights, verbose=0)
@@ -524,3 +548,24 @@ def test_whole_numbers_beyond_255_are_no_pixels(toy, data, arrays):
     for change in (images.astype(np.uint16) * 257, images.astype(np.int32) - 100):
         with pytest.raises(ValueError, match=r"Pixels run from .* Expected 0 to 255"):
             tl.train_head(toy, with_training(data, make_dataset(change, labels, 9)), epochs=1, verbose=0)
+
+
+def test_a_class_without_a_weight_weighs_1(make_toy, ordered_data, differing):
+    left = []
+    for weights in ({1: 2.0}, {0: 1.0, 1: 2.0, 2: 1.0}, None):
+        keras.utils.set_random_seed(0)
+        tl.train_head(model := make_toy(), ordered_data, epochs=1, class_weight=weights, verbose=0)
+        left.append(tl.snapshot(model))
+    assert differing(left[0], left[1]) == set()
+    assert differing(left[0], left[2]) != set()
+
+
+def test_after_an_error_of_a_callback_that_gets_its_model_keras_can_go_on(toy, data):
+    class Picky(keras.callbacks.Callback):
+        def set_model(self, model):
+            raise LookupError("not this one")
+
+    with pytest.raises(LookupError, match="not this one"):
+        tl.train_head(toy, data, epochs=1, learning_rate=0.01, callbacks=[Picky()], verbose=0)
+    toy.optimizer.learning_rate = 0.5  # a rate that falls by itself could not be set
+    assert float(toy.optimizer.learning_rate) == 0.5

@@ -7,10 +7,10 @@ import pytest
 from kerastl.graph import (
     acts_differently_in_training,
     find_base_model,
-    has_trainable_weights,
     is_batch_norm,
     is_network,
     leaf_layers,
+    learns,
     live_tensors,
     run_order,
     size_in_bytes,
@@ -95,12 +95,21 @@ def test_batch_norm_is_told_from_other_normalization():
     assert not is_batch_norm(keras.layers.LayerNormalization())
 
 
-def test_has_trainable_weights_follows_the_flag():
+def test_what_learns_follows_the_flag():
     layer = keras.layers.Dense(2)
     layer.build((None, 3))
-    assert has_trainable_weights(layer)
+    assert learns(layer)
     layer.trainable = False
-    assert not has_trainable_weights(layer)
+    assert not learns(layer)
+
+
+def test_a_batch_norm_without_weights_learns_its_statistics():
+    layer = keras.layers.BatchNormalization(center=False, scale=False)
+    layer.build((None, 3))
+    assert not layer.trainable_weights
+    assert learns(layer)
+    layer.trainable = False
+    assert not learns(layer)
 
 
 def test_work_of_a_convolution_is_its_weights_times_its_places():

@@ -11,7 +11,7 @@ from kerastl.bases import BASES
 from kerastl.data import make_dataset
 from kerastl.engine.frozen import Frozen
 from kerastl.engine.split import split_model
-from kerastl.graph import find_base_model, has_trainable_weights, run_order
+from kerastl.graph import find_base_model, learns, run_order
 from tiers import slow, weekly
 
 ARCHITECTURES = {  # name: (smallest legal image, whether one tensor is enough to go on from a frontier in the middle)
@@ -67,7 +67,7 @@ def depths(model):
     for layers in range(1, len(base.layers) + 1):
         with contextlib.suppress(ValueError):  # nothing to train there
             tl.unfreeze_top(model, layers)
-            trained = [node.operation for node in run_order(base) if has_trainable_weights(node.operation)]
+            trained = [node.operation for node in run_order(base) if learns(node.operation)]
             if id(trained[0]) not in seen:
                 seen.add(id(trained[0]))
                 yield layers, trained[0].name

@@ -15,6 +15,7 @@ import pytest
 
 import kerastl as tl
 from kerastl import storage
+from kerastl.data import make_dataset
 from kerastl.storage import FREE_SHARE, MEMORY_VARIABLE, _reserve, find_room, memory_left, release, size_text
 
 
@@ -59,6 +60,16 @@ def test_what_lies_in_a_file_can_leave_memory_and_is_not_lost(budget):
     release([array])
     assert full - psutil.Process().memory_info().rss > 0.9 * array.nbytes
     assert np.array_equal(array[:, 0, 0], np.arange(20))
+
+
+@pytest.mark.parametrize("mode", ["c", "r+"])
+def test_a_map_of_the_users_own_is_left_as_it_is(tmp_path, mode):
+    np.save(tmp_path / "mine.npy", np.zeros((6, 4, 4, 3), np.uint8))
+    mine = np.load(tmp_path / "mine.npy", mmap_mode=mode)
+    mine[:] = 7  # with "c" in memory only
+    for images, _ in make_dataset(mine, np.zeros(6, np.int64), batch_size=3):
+        assert (np.asarray(images) == 7).all()
+    assert (mine == 7).all()
 
 
 def test_rooms_share_the_budget_while_they_are_used(budget):

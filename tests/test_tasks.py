@@ -49,6 +49,24 @@ def test_a_cell_of_fewer_seeds_says_so(make):
     assert make["tasks"].task_table({}) == []
 
 
+def test_the_table_of_curves_names_what_transfer_did(make):
+    tasks = make["tasks"]
+    ends = {"from scratch": 0.8, "head only": 0.5, "all": 0.8}
+    runs = {
+        f"curve of harmful, 100, {way}": {
+            str(seed): np.linspace(0.2, end + 0.01 * (seed * (1 + len(way)) % 5), 10).tolist() for seed in range(5)
+        }
+        for way, end in ends.items()
+    }
+    rows = [line.split(" | ") for line in tasks.curve_table(runs)[2:]]
+    assert [row[1] for row in rows] == list(tasks.CURVES)
+    assert rows[1][-1].startswith("negative transfer, -0.3")
+    assert rows[2][-1].startswith("no difference shown")
+    assert {row[2] for row in rows} == {"0.200 ± 0.000"}
+    runs["curve of harmful, 100, all"].popitem()
+    assert tasks.curve_table(runs) == []
+
+
 def test_the_frozen_base_sees_the_far_task_in_part_and_fine_tuning_learns_it():
     runs = json.loads((ROOT / "data/measured.json").read_text())
     head, *tuned = (np.array(list(runs[f"far, 100, {way}"].values())) for way in ("head only", "top 30", "top 100"))

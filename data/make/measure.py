@@ -3,6 +3,7 @@
     python data/make/measure.py                                      # some hours on two cores
     python data/make/measure.py --tasks far near harmful             # only the table of three tasks (tasks.py)
     python data/make/measure.py --photos flower_photos hymenoptera   # also a probe on folders of real photos
+    python data/make/measure.py --curves far near harmful            # only the learning curves of three tasks
     python data/make/measure.py --tables                             # only write the tables again, from measured.json
 
 Five seeds; with 20 training pictures a class each seed draws its own, with 100 there are no others. All strategies
@@ -19,6 +20,7 @@ from functools import partial
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("MPLBACKEND", "Agg")
 
 import keras
 import numpy as np
@@ -27,7 +29,7 @@ import kerastl as tl
 from kerastl.data import make_dataset
 from kerastl.sources import read_folder
 from results import DATA, FILE, SEEDS, mean_and_interval, once, read_runs, replace_between
-from tasks import SIZES, TASKS, WAYS, digits, few_pictures, measure_tasks, task_table
+from tasks import SIZES, TASKS, WAYS, curve_table, digits, few_pictures, measure_curves, measure_tasks, task_table
 
 EPOCHS = {100: 30, 20: 100}  # training pictures a class: epochs
 CURVES = 100  # training pictures a class of the runs whose learning curves are kept, for lesson 7
@@ -141,6 +143,11 @@ def write_tables(runs: dict) -> None:
     replace_between(mark, DATA / "README.md", [*flowers, "", *probes])
     for file in (DATA / "README.md", DATA.parent / "docs" / "which_strategy.md"):
         replace_between("<!-- tasks: written by data/make/measure.py -->", file, task_table(runs))
+    replace_between(
+        "<!-- curves: written by data/make/measure.py -->",
+        DATA.parent / "docs" / "which_strategy.md",
+        curve_table(runs),
+    )
     record = json.loads((DATA / "garden" / "training.json").read_text())
     facts = [f"| {name.replace('_', ' ')} | {value} |" for name, value in record.items()]
     sums = [
@@ -163,13 +170,16 @@ def main() -> None:
     parser.add_argument(
         "--sizes", nargs="+", type=int, choices=SIZES, default=SIZES, help="only so many pictures a class"
     )
+    parser.add_argument("--curves", nargs="+", choices=TASKS, help="measure only the learning curves of these tasks")
     args = parser.parse_args()
-    runs = read_runs(FILE)
-    if not args.tables and not args.tasks:
+    runs, all_of_it = read_runs(FILE), not (args.tables or args.tasks or args.curves)
+    if all_of_it:
         measure_probes(runs, args.photos)
         measure_flowers(runs)
-    if not args.tables:
+    if args.tasks or all_of_it:
         measure_tasks(runs, args.tasks or TASKS, args.ways, args.sizes)
+    if args.curves or all_of_it:
+        measure_curves(runs, args.curves or TASKS)
     write_tables(runs)
 
 

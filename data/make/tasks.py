@@ -21,7 +21,8 @@ from results import DATA, SEEDS, mean_and_interval, once
 EPOCHS = {100: 20, 20: 50, 50: 30, 10: 65, 5: 80}  # training pictures a class, in the order of measuring: epochs
 SIZES = tuple(EPOCHS)
 RATES_OF = {50: 100, 10: 20, 5: 20}  # sizes of the curve, near task only: the size whose best rates they take
-CURVE = ("from scratch", "head only", "top 100")  # the ways of the curve
+CURVE = ("from scratch", "head only", "top 100")  # the ways of the curve over sizes
+CURVES = ("from scratch", "head only", "all")  # the ways whose learning curves are kept
 TASKS = ("far", "near", "harmful")
 TRY = 100  # the seed with which rates are tried
 VIEWS = 3
@@ -64,6 +65,7 @@ class Start(NamedTuple):
     epochs: int
     seed: int
     heads: list  # the weight arrays of the head after phase 1, which three ways begin with: empty before the first
+    phases: list  # the history of that phase 1: empty before it
 
 
 def few_pictures(task: str, per_class: int, seed: int) -> tl.ImageData:
@@ -77,28 +79,41 @@ def few_pictures(task: str, per_class: int, seed: int) -> tl.ImageData:
 
 def begin(task: str, per_class: int, seed: int) -> Start:
     """What all ways begin with."""
-    return Start(few_pictures(task, per_class, seed), EPOCHS[per_class], seed, [])
+    return Start(few_pictures(task, per_class, seed), EPOCHS[per_class], seed, [], [])
 
 
 def learn(start: Start, way: str, rate: float, part: str) -> float:
     """Train in one way, and give the accuracy on one part at the end."""
-    data, epochs = start.data, start.epochs
+    data = start.data
     few = data._replace(validation=data.validation.take(1))  # the curve that training draws is not needed here
+    model, _ = train(start._replace(data=few), way, rate)
+    return tl.evaluate(model, getattr(data, part)).accuracy
+
+
+def curve(start: Start, way: str, rate: float) -> list[float]:
+    """Train in one way, and give the validation accuracy after each epoch."""
+    return train(start, way, rate)[1]
+
+
+def train(start: Start, way: str, rate: float) -> tuple[keras.Model, list[float]]:
+    """The model that one way gives, and its validation accuracy after each epoch."""
+    data, epochs = start.data, start.epochs
     how = {"views": VIEWS, "verbose": 0}
     model = tl.build_model("MobileNetV2", data, weights=None if way == "from scratch" else "garden", alpha=0.35)
     if way == "from scratch":
-        tl.train_from_scratch(model, few, epochs=epochs, learning_rate=rate, **how)
+        phases = [tl.train_from_scratch(model, data, epochs=epochs, learning_rate=rate, **how)]
     elif way == "head only":
-        tl.train_head(model, few, epochs=epochs, learning_rate=rate, **how)
+        phases = [tl.train_head(model, data, epochs=epochs, learning_rate=rate, **how)]
     else:
         if not start.heads:
-            tl.train_head(model, few, epochs=epochs // 2, **how)
+            start.phases.append(tl.train_head(model, data, epochs=epochs // 2, **how))
             start.heads.extend(model.layers[-1].get_weights())
         model.layers[-1].set_weights(start.heads)
         keras.utils.set_random_seed(start.seed)  # the same chance in phase 2, whoever trained the head
         tl.unfreeze_top(model, way if way == "all" else int(way.removeprefix("top ")))
-        tl.fine_tune(model, few, epochs=epochs - epochs // 2, learning_rate=rate, **how)
-    return tl.evaluate(model, getattr(data, part)).accuracy
+        second = tl.fine_tune(model, data, epochs=epochs - epochs // 2, learning_rate=rate, **how)
+        phases = [*start.phases, second]
+    return model, [accuracy for phase in phases for accuracy in phase.history["val_accuracy"]]
 
 
 def best_rates(runs: dict, task: str, per_class: int, ways: Sequence[str]) -> dict[str, float]:
@@ -131,6 +146,15 @@ def measure_tasks(runs: dict, tasks: Sequence[str], ways: Sequence[str], sizes: 
             measure_task(runs, task, per_class, [way for way in ways if way in CURVE], RATES_OF[per_class])
 
 
+def measure_curves(runs: dict, tasks: Sequence[str]) -> None:
+    """Validation accuracy after each epoch of three ways, with 100 pictures a class, at the rates of the table."""
+    for task in tasks:
+        rates = best_rates(runs, task, 100, CURVES)
+        for seed, way in product(SEEDS, CURVES):
+            start = begin(task, 100, seed)
+            once(runs, f"curve of {task}, 100, {way}", seed, partial(curve, start, way, rates[way]))
+
+
 def task_table(runs: dict) -> list[str]:
     """The lines of the table. A row that has no run is left out; a cell of fewer seeds says so."""
     lines = [f"| task | pictures a class | {' | '.join(RATES)} |", "|---|---|" + "---|" * len(RATES)]
@@ -139,6 +163,24 @@ def task_table(runs: dict) -> list[str]:
             results = [runs.get(f"{task}, {per_class}, {way}", {}) for way in RATES]
             if any(results):
                 lines.append(f"| {task} | {per_class} | {' | '.join(map(cell, results))} |")
+    return lines if len(lines) > 2 else []
+
+
+def curve_table(runs: dict) -> list[str]:
+    """The lines of the table of learning curves, beside from scratch. A task is written when it is complete."""
+    lines = ["| task | way | start | slope | asymptote | beside from scratch |", "|---|---|---|---|---|---|"]
+    for task in ("near", "far", "harmful"):
+        found = [runs.get(f"curve of {task}, 100, {way}", {}) for way in CURVES]
+        if all(len(results) == len(SEEDS) for results in found):
+            curves = {way: [results[str(seed)] for seed in SEEDS] for way, results in zip(CURVES, found, strict=True)}
+            compared = tl.explain_transfer(curves)
+            verdicts = [
+                "–",
+                *(f"{row.verdict}, {row.asymptote[0]:+.3f} ± {row.asymptote[1]:.3f}" for row in compared.comparisons),
+            ]
+            for way, verdict in zip(compared.strategies, verdicts, strict=True):
+                cells = [mean_and_interval(dict(enumerate(values))) for values in way[1:]]
+                lines.append(f"| {task} | {way.name} | {' | '.join(cells)} | {verdict} |")
     return lines if len(lines) > 2 else []
 
 

@@ -9,10 +9,21 @@ import keras
 from kerastl.checks import check_size, is_whole, list_some
 from kerastl.data import ImageData, check_image_data
 from kerastl.engine.batches import FRESH
-from kerastl.graph import is_kerass
+from kerastl.graph import is_kerass, leaf_layers
 from kerastl.inputs import as_taken
 from kerastl.private import can_train
 from kerastl.sources import PART_NAMES
+
+# What of a model is not used here, if somebody wrote it anew.
+OWN_WAYS = (
+    "fit",
+    "make_train_function",
+    "make_test_function",
+    "train_step",
+    "test_step",
+    "compute_loss",
+    "compute_metrics",
+)
 
 
 def check_arguments(epochs, learning_rate, views, callbacks, backup_dir) -> None:
@@ -41,15 +52,23 @@ def check_arguments(epochs, learning_rate, views, callbacks, backup_dir) -> None
         raise TypeError(f"Received backup_dir={backup_dir!r}. Expected the name of a folder.")
 
 
-def check_class_weight(class_weight, class_names: list[str]) -> None:
-    """Raise ValueError unless it is None, or gives numbers of classes their weights."""
+def whole_class_weight(class_weight, class_names: list[str]) -> dict[int, float] | None:
+    """The weight of each class, 1 where none is given; None as it is.
+
+    Raises:
+        ValueError: it does not give numbers of classes their weights.
+    """
+    if class_weight is None:
+        return None
     numbers = range(len(class_names))
-    if class_weight is None or (hasattr(class_weight, "keys") and all(key in numbers for key in class_weight)):
-        return
+    if hasattr(class_weight, "keys") and all(key in numbers for key in class_weight):
+        weights = {number: class_weight.get(number, 1.0) for number in numbers}
+        if all(isinstance(weight, Real) and 0 <= weight < math.inf for weight in weights.values()):
+            return {number: float(weight) for number, weight in weights.items()}
     example = ", ".join(f"{number}: 1.0" for number in numbers[:3])
     raise ValueError(
-        f"Received class_weight={class_weight!r}. Expected {{number of a class: its weight}}, as {{{example}}}. The "
-        f"numbers are the places in {list_some(class_names)}, counted from 0."
+        f"Received class_weight={class_weight!r}. Expected {{number of a class: its weight}}, as {{{example}}}: a "
+        f"weight is 0 or more, and the numbers are the places in {list_some(class_names)}, counted from 0."
     )
 
 
@@ -75,11 +94,17 @@ def check_data(model, data) -> ImageData:
 
 def check_trainable(model: keras.Model, upper: keras.Model, learning_rate) -> None:
     """Raise ValueError when nothing can be trained, or not in the way, or by the optimizer, that the user gave."""
-    for name in ("train_step", "test_step", "compute_loss"):
-        if not is_kerass(getattr(type(model), name)):
+    for name in OWN_WAYS:
+        if name in vars(model) or not is_kerass(getattr(type(model), name)):
             raise ValueError(
                 f"{model.name!r} has a `{name}` of its own, which would not be used here. Train it with Keras's `fit`."
             )
+    moving = [leaf.name for leaf in leaf_layers(upper) if _moves_while_frozen(leaf)]
+    if moving:
+        raise ValueError(
+            f"The layer {moving[0]!r} is frozen above a layer that learns. But a SpectralNormalization goes on "
+            "counting in training: unfreeze it, or freeze what is below it."
+        )
     if not upper.trainable_weights:
         raise ValueError("Nothing in the model can be trained: every layer is frozen. Unfreeze the head, at least.")
     if isinstance(learning_rate, keras.optimizers.Optimizer) and not can_train(learning_rate, upper.trainable_weights):
@@ -87,3 +112,7 @@ def check_trainable(model: keras.Model, upper: keras.Model, learning_rate) -> No
             "The optimizer has trained other weights before. Expected a new one for each phase, such as "
             "`learning_rate=keras.optimizers.Adam(1e-4)`."
         )
+
+
+def _moves_while_frozen(layer: keras.layers.Layer) -> bool:
+    return isinstance(layer, keras.layers.SpectralNormalization) and not layer.trainable

@@ -12,7 +12,7 @@ import numpy as np
 from kerastl.data import ImageData
 from kerastl.engine.batches import Kept, Streamed
 from kerastl.engine.callbacks import Best
-from kerastl.engine.chance import get_chance, set_chance
+from kerastl.engine.chance import get_chance, set_chance, warn_of_lost_chance
 from kerastl.engine.digest import DIGEST, digest_weights
 from kerastl.engine.identity import START
 from kerastl.engine.split import Split
@@ -60,6 +60,7 @@ class Backup(keras.callbacks.Callback):
             set_chance(split.front, self._group("start"))
         if not self.finished:
             self._try_to_write()
+            warn_of_lost_chance(split.front, split.upper)
 
     def agree(self, run: dict[str, str]) -> None:
         """Add texts by name to what identifies the run; raise ValueError if they are not those in an opened backup."""
@@ -99,6 +100,8 @@ class Backup(keras.callbacks.Callback):
             self.agree({"what the frozen part gives": ", validation ".join(places)})
         if self.epochs:
             training.begin(self.record["passes"])
+        if self.finished:
+            training.end()
 
     @property
     def epochs(self) -> int:

@@ -68,7 +68,9 @@ class Streamed:
         self._augment = frozen.augments and choose_views(self.images, views) != 0
 
     def epoch(self) -> Iterator[tuple[list[np.ndarray], np.ndarray]]:
-        for images, labels in self._dataset:
+        for number, (images, labels) in enumerate(self._dataset):
+            if number == self.steps:
+                raise _other_number(self.steps, "more")
             check_labels(labels, self._frozen.classes)
             yield self._frozen.run(images, self._augment), np.asarray(labels)
 
@@ -99,11 +101,10 @@ class Batches(keras.utils.PyDataset):
             tensors, labels = next(self._epoch)
             if not self.kept:
                 check_shares([len(labels)], self._devices)
+                if number == self.steps - 1:
+                    next(self._epoch, None)  # to the end: there may be more, which is an error
         except StopIteration:
-            self.error = ValueError(
-                f"The dataset gave {self.steps} batches at first, and only {number} now. Expected the same number in "
-                "each pass."
-            )
+            self.error = _other_number(self.steps, f"only {number}")
             raise self.error from None
         except Exception as error:
             self.error = error
@@ -134,11 +135,11 @@ def make_batches(frozen: Frozen, dataset, views, shuffle: bool, verbose: int, la
     if views != FRESH and (frozen.depth or not shuffle):  # with nothing frozen, training has nothing to keep
         glance = Glance(dataset)
         kept = run_frozen(frozen, glance, views if frozen.augments else 0, shuffle, verbose, label)
-        if kept and not frozen.draws_unasked(glance.first) and not (shuffle and glance.finds_other_pixels()):
+        if kept and not frozen.draws_unasked(glance.first) and not (shuffle and glance.finds_others()):
             return kept
         if verbose:
             reason = (
-                "other images in each pass (from augmentation, or drop_remainder?)"
+                "other images or labels in each pass (from augmentation, or drop_remainder?)"
                 if kept
                 else "no room to keep the frozen part's outputs"
             )
@@ -197,9 +198,7 @@ def run_frozen(
                 )
             end = start + len(batch_labels)
             if end > most:
-                raise ValueError(
-                    f"The dataset gave {count} batches at first, and more now. Expected the same number in each pass."
-                )
+                raise _other_number(count, "more")
             for row in range(rows):
                 tensors = frozen.run(images, augment=row > 0, remember=True)
                 for array, tensor in zip(room.arrays, tensors, strict=True):
@@ -208,7 +207,15 @@ def run_frozen(
             release(room.arrays)
             labels.append(np.asarray(batch_labels))
             start = end
+    if len(labels) != count:
+        raise _other_number(count, "only " * (len(labels) < count) + str(len(labels)))
     return Kept([array[:, :start] for array in room.arrays], np.concatenate(labels), batch_size, shuffle)
+
+
+def _other_number(at_first: int, now: str) -> ValueError:
+    return ValueError(
+        f"The dataset gave {at_first} batches at first, and {now} now. Expected the same number in each pass."
+    )
 
 
 def _outlook(frozen: Frozen, room: Room, images: int, rows: int, shuffle: bool) -> str:

@@ -27,6 +27,7 @@ from kerastl.graph import (
 from kerastl.inputs import check_values, noun_of
 from kerastl.storage import SHARE_FOR_MEMORIES, Room, find_room, release
 
+DRAWS = 8  # of a layer that may draw: each of them may be as if it had not
 LARGEST_ROOM = 1 << 30  # bytes that are made at once for what is remembered
 
 _memories = weakref.WeakKeyDictionary()  # model: what it remembers
@@ -75,9 +76,17 @@ class Frozen:
         return self._compute(self._above, tensors) if self._split.above else tensors
 
     def draws_unasked(self, images) -> bool:
-        """Whether what comes before the base gives other pixels each time, although it is not told to augment."""
-        one, two = (keras.ops.convert_to_numpy(self._scale(images)) for _ in range(2))
-        return not np.array_equal(one, two)
+        """Whether what is frozen, or in front of it, gives other numbers each time, although it is not told to augment.
+
+        Keras's own layers inside the frozen part do not.
+        """
+        scaled = self._scale(images)
+        parts = [lambda: self._scale(images)]
+        if not is_all_kerass(self._split.lower):
+            parts.append(
+                lambda: keras.ops.concatenate([keras.ops.ravel(one) for one in self._compute(self._lower, [scaled])])
+            )
+        return any(_differs(*(keras.ops.convert_to_numpy(part()) for _ in range(DRAWS))) for part in parts)
 
     @cached_property
     def _lower(self) -> keras.Model:
@@ -105,6 +114,12 @@ class Frozen:
     def _compute(self, part: keras.Model, tensors: list) -> list[np.ndarray]:
         self._batch_size = max(self._batch_size, len(tensors[0]))
         return keras.tree.flatten(predict_padded(part, single(tensors), self._batch_size))
+
+
+def _differs(first: np.ndarray, *others: np.ndarray) -> bool:
+    """Whether one of the arrays is another one than the first, by more than rounding."""
+    least = 1e-5 * np.abs(first).max(initial=0)
+    return any(np.abs(first - other).max(initial=0) > least for other in others)
 
 
 def _key_of(image: np.ndarray) -> bytes:

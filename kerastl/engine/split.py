@@ -12,9 +12,9 @@ from kerastl.calls import find_calls, pooled_outputs
 from kerastl.graph import (
     acts_differently_in_training,
     between,
-    has_trainable_weights,
     is_batch_norm,
     leaf_layers,
+    learns,
     live_tensors,
     run_order,
     single,
@@ -57,7 +57,7 @@ def split_model(model: keras.Model) -> Split:
     calls = find_calls(model)
     base, scaled_image, features = calls.base, calls.call.input_tensors[0], calls.call.outputs[0]
     front = keras.Model(model.inputs[0], scaled_image, name="front")
-    learning = [node.operation.name for node in calls.before if _learns(node.operation)]
+    learning = [node.operation.name for node in calls.before if learns(node.operation)]
     if learning:
         raise ValueError(
             f"The layer {learning[0]!r} in front of the base learns, but training here begins above what is frozen. "
@@ -65,7 +65,7 @@ def split_model(model: keras.Model) -> Split:
         )
 
     nodes = run_order(base)
-    first = next((number for number, node in enumerate(nodes) if has_trainable_weights(node.operation)), len(nodes))
+    first = next((number for number, node in enumerate(nodes) if learns(node.operation)), len(nodes))
     if first == len(nodes):  # the whole base is frozen: go on into the head, as far as training changes nothing
         pooled = pooled_outputs(calls)
         depth, frontier, after = first, base.outputs, between([features], pooled, "after")
@@ -84,12 +84,6 @@ def split_model(model: keras.Model) -> Split:
         above = between(tensors, frontier, "above")
         above = _join(tensors, above, after, "above") if after else above
     return Split(front, lower, upper, depth, below, above)
-
-
-def _learns(operation) -> bool:
-    """Whether training changes it: trainable weights, or the moving statistics of a BatchNorm without any."""
-    norms = filter(is_batch_norm, leaf_layers(operation)) if isinstance(operation, keras.Layer) else ()
-    return has_trainable_weights(operation) or any(norm.trainable for norm in norms)
 
 
 def _join(tensors: list, first: keras.Model, second: keras.Model, name: str) -> keras.Model:

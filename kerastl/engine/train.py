@@ -8,7 +8,7 @@ from numbers import Real
 import keras
 
 from kerastl.devices import count_replicas, scope_of
-from kerastl.engine.arguments import check_arguments, check_class_weight, check_data, check_trainable
+from kerastl.engine.arguments import check_arguments, check_data, check_trainable, whole_class_weight
 from kerastl.engine.backup import Backup
 from kerastl.engine.batches import Batches, make_batches
 from kerastl.engine.callbacks import Bar, Best, Epochs, NotFiniteError, Steps, Stop, looks_at_batches, rate_of
@@ -45,7 +45,7 @@ def _train(model, data, phase, epochs, learning_rate, views, class_weight, callb
     if isinstance(learning_rate, Real):
         learning_rate = float(learning_rate)  # Keras takes no other number
     data = check_data(model, data)
-    check_class_weight(class_weight, data.class_names)
+    class_weight = whole_class_weight(class_weight, data.class_names)
     loss, split = loss_for(model), split_model(model)
     frozen, upper = Frozen(model, split), split.upper
     check_trainable(model, upper, learning_rate)
@@ -61,7 +61,7 @@ def _train(model, data, phase, epochs, learning_rate, views, class_weight, callb
             epochs=epochs,
             views=views,
             learning_rate=describe_rate(learning_rate, callbacks),
-            class_weight=dict(sorted(class_weight.items())) if class_weight else None,
+            class_weight=class_weight,
         )
         backup = Backup(backup_dir, phase, split, run, history, best)
     try:
@@ -86,10 +86,10 @@ def _train(model, data, phase, epochs, learning_rate, views, class_weight, callb
     with Progress(phase, verbose) as progress:
         before = [steps := Steps(upper), Epochs(upper, training, validation)]
         after = [history, best, Bar(progress, training), *([backup] if backup else []), Stop(upper)]
-        hooks = keras.callbacks.CallbackList(
-            [*before, *callbacks, *after], model=model, epochs=epochs, verbose=verbose, steps=training.steps
-        )
         try:
+            hooks = keras.callbacks.CallbackList(
+                [*before, *callbacks, *after], model=model, epochs=epochs, verbose=verbose, steps=training.steps
+            )
             stopped = _fit(upper, training, validation, epochs, backup.epochs if backup else 0, class_weight, hooks)
         except NotFiniteError:
             rate, kept = rate_of(upper.optimizer), best.restore()

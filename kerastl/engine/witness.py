@@ -42,8 +42,7 @@ class Witnessed(_Looked):
 
     def __iter__(self) -> Iterator:
         if self.rows is None or self.passes == 1:  # those of `load_images` have drawn all when they begin
-            for _ in self._pass:
-                pass
+            self.end()
         return super().__iter__()
 
     def begin(self, passes: int) -> None:
@@ -51,12 +50,16 @@ class Witnessed(_Looked):
         while self.passes < passes:
             next(iter(self), None)
 
+    def end(self) -> None:
+        """Read what is left of the pass."""
+        for _ in self._pass:
+            pass
+
     def describe(self, part: str) -> dict[str, str]:
         """The images and labels, in any order, as texts by name. What is left of the first pass is read."""
         self.begin(1)
         if self.passes == 1:
-            for _ in self._pass:
-                pass
+            self.end()
         return {
             f"{part} images of each class": str(dict(sorted(self._labels.items()))),
             f"{part} images or their labels": digest(sorted(self._images)),
@@ -75,7 +78,9 @@ class Witnessed(_Looked):
 
 
 class Glance(_Looked):
-    """A dataset that remembers a few pixels of each image of its first pass, to find out whether another gives others.
+    """A dataset that remembers a little of its first pass, to find out whether another one gives others.
+
+    Of each image a few pixels and the label, and how often they came.
 
     Those of `load_images`, which hold their rows, never do. Of others the whole second pass is looked at: a beginning
     would not tell of copies that are augmented beside the originals, or of one class alone.
@@ -83,23 +88,31 @@ class Glance(_Looked):
 
     def __init__(self, dataset):
         super().__init__(dataset)
-        self._seen, self._fixed = set(), self.rows is not None
+        self._seen, self._fixed = Counter(), self.rows is not None
         self.first = None  # a batch of images
 
-    def finds_other_pixels(self) -> bool:
-        """Read the dataset again, up to the first image that was not in the first pass: whether there is one."""
+    def finds_others(self) -> bool:
+        """Read the dataset again, as long as what comes is what came: whether something else does."""
         if self._fixed:
             return False
-        return any(not self._seen.issuperset(map(_few_pixels, np.asarray(images))) for images, _ in self._dataset)
+        left = self._seen.copy()
+        for images, labels in self._dataset:
+            came = _little_of(images, labels)
+            left.subtract(came)
+            if any(left[one] < 0 for one in came):
+                return True
+        return left.total() > 0
 
     def _look(self) -> Iterator:
         for images, labels in self._dataset:
             self.first = images if self.first is None else self.first
             if not self._fixed:
-                self._seen.update(map(_few_pixels, np.asarray(images)))
+                self._seen.update(_little_of(images, labels))
             yield images, labels
 
 
-def _few_pixels(image: np.ndarray) -> int:
-    few = image[3::7, 3::7] if image.ndim == 3 else image  # of a text all its token ids
-    return hash(few.tobytes())
+def _little_of(images, labels) -> list[int]:
+    """Of each image of a batch a few pixels (of a text all token ids) and the label, as one number."""
+    images = np.asarray(images)
+    few = images[:, 3::7, 3::7] if images.ndim == 4 else images
+    return [hash((one.tobytes(), label)) for one, label in zip(few, np.asarray(labels).tolist(), strict=True)]

@@ -1,0 +1,55 @@
+"""The words for a network that learns one task after another."""
+
+from drawings import picture
+from kerastl.plots.sketch import arrow, block, box, line, lock, network, page, photo, word
+from kerastl.plots.style import GREY, HELD_OUT, PINK, SKY, TRAINABLE, YELLOW
+
+
+@picture
+def forgetting(ax) -> None:
+    for x, title, heights in ((40, "before", (80, 14)), (180, "after learning B", (28, 78))):
+        for place, (name, height) in enumerate(zip("AB", heights, strict=True)):
+            left = x + 40 * place
+            box(ax, left, 30, 28, height, fill=(HELD_OUT, TRAINABLE)[place])
+            word(ax, left + 14, 20, name, 10, weight="bold")
+        line(ax, [x - 10, x + 80], [30, 30], width=1.2)
+        word(ax, x + 34, 134, title)
+    arrow(ax, (126, 70), (162, 70), width=2)
+    word(ax, 16, 76, "accuracy", 9, rotation=90)
+
+
+@picture
+def joint_training(ax) -> None:
+    for number, petals in enumerate((PINK, YELLOW, SKY)):
+        photo(ax, 20 + 9 * number, 92 - 5 * number, 32, petals=petals)
+    for number in range(3):
+        page(ax, 22 + 9 * number, 26 + 5 * number, 30, 30)
+    word(ax, 50, 138, "old pictures: A")
+    word(ax, 50, 14, "new pictures: B")
+    for y in (96, 52):
+        arrow(ax, (84, y), (116, 74), width=2)
+    network(ax, 160, 32, 5, width=60, head=False)
+    for y, name in ((100, "head of A"), (48, "head of B")):
+        arrow(ax, (196, 74), (214, y), width=2)
+        block(ax, 216, y - 8, 60, 16, True)
+        word(ax, 246, y + (18 if y > 74 else -18), name, 9)
+
+
+@picture
+def learning_without_forgetting(ax) -> None:
+    page(ax, 14, 60, 34, 34)
+    word(ax, 31, 44, "new\npicture", 8)
+    arrow(ax, (52, 84), (76, 104), width=2)
+    arrow(ax, (52, 70), (76, 46), width=2)
+    network(ax, 100, 84, 0, width=40, height=52)
+    lock(ax, 132, 110)
+    word(ax, 100, 143, "before", 8)
+    network(ax, 100, 14, 5, width=40, height=52)
+    word(ax, 132, 20, "learns", 8, ha="left")
+    arrow(ax, (146, 108), (166, 108), width=2)
+    arrow(ax, (146, 46), (166, 46), width=2)
+    for y, shares in ((92, (30, 18, 8)), (30, (28, 20, 8))):
+        for place, share in enumerate(shares):
+            box(ax, 172, y + 11 * place, share, 8, fill=GREY)
+    arrow(ax, (218, 98), (218, 56), arrowstyle="<|-|>", width=2)
+    word(ax, 254, 77, "old answers\nstay alike", 8)
