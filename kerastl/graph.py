@@ -66,7 +66,7 @@ def is_network(operation) -> bool:
 
 
 def is_all_kerass(model: keras.Model) -> bool:
-    """Whether all operations in a model are Keras's own, or KerasHub's: then its settings and weights tell all that it does."""
+    """Whether all operations are Keras's own, or KerasHub's: then a model's settings and weights tell all that it does."""
 
     def look(operation) -> bool:
         if is_network(operation):
