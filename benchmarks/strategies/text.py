@@ -1,14 +1,14 @@
 """Does a small pre-trained BERT help where few texts have labels?
 
-    python benchmarks/strategies/text.py           # what is not measured yet; about an hour on one core
+    python benchmarks/strategies/text.py           # what is not measured yet; hours on one core
     python benchmarks/strategies/text.py --tables  # measure nothing
 
 Of which package is a docstring (`package`), and is what it describes a class, a function or a method (`kind`)? With 10,
-50 and 200 labelled texts a class: the two phases on the bundled BERT, the same network from scratch, and logistic
-regression on the words. Each way has as many tries: two rates (or strengths of the penalty), chosen on validation texts
-with a seed that does not count. Test texts choose nothing; all texts of one file are in one part. Needs KerasHub
-(`pip install kerastl[text]`). Every run is kept in data/strategies.json; at the end the tables in docs/text.md are
-written.
+50 and 200 labelled texts a class: logistic regression on the words; on what the frozen BERT gives (feature extraction);
+on what it gives with random weights; the two phases; and the same network from scratch. Each way has as many tries: two
+rates (or strengths of the penalty), chosen on validation texts with a seed that does not count. Test texts choose
+nothing; all texts of one file are in one part. Needs KerasHub (`pip install kerastl[text]`). Every run is kept in
+data/strategies.json; at the end the tables in docs/text.md are written.
 """
 
 # ruff: noqa: E402 (the tables' helpers lie in data/make, which has to be on the path first)
@@ -17,6 +17,7 @@ import argparse
 import os
 import re
 import sys
+import warnings
 from functools import cache, partial
 from itertools import product
 from pathlib import Path
@@ -30,24 +31,26 @@ import numpy as np
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 import kerastl as tl
-from kerastl.data import as_arrays, few_of_each, make_dataset
+from kerastl.data import few_of_each, make_dataset
 from kerastl.docstrings import read_task
 from results import mean_and_interval, replace_between
 from runs import SEEDS, TRY, collect, once, paired_tests, read_runs
 
-EPOCHS = {10: 20, 50: 10, 200: 5}  # labelled texts a class: epochs, of every way of the network
+EPOCHS = {10: 60, 50: 30, 200: 15}  # labelled texts a class: epochs, of every way in which the network learns
 BATCH = 16
 TASKS = ("package", "kind")
 KINDS = ("class", "function", "method")
-WORDS = "bag of words"
+WORDS, FEATURES, RANDOM = "bag of words", "feature extraction", "feature extraction, random weights"
 WAYS = {  # the two values that are tried: learning rates, or the inverse strength of the penalty
     WORDS: (10, 100),
-    "from scratch": (1e-3, 3e-3),
-    "head only": (3e-3, 1e-2),
+    RANDOM: (0.01, 0.1),
+    FEATURES: (0.01, 0.1),
     "top block": (1e-3, 3e-3),
     "all": (3e-4, 1e-3),
+    "from scratch": (1e-3, 3e-3),
 }
 
 
@@ -66,38 +69,55 @@ def texts(task: str) -> tuple:
     return said, np.array([KINDS.index(kind) if kind in KINDS else -1 for kind in kinds]), rows, list(KINDS)
 
 
+@cache
+def features(task: str, way: str) -> np.ndarray:
+    """What the frozen BERT gives for every text of a task, (texts, 128)."""
+    said, labels, _, class_names = texts(task)
+    every = make_dataset(said, np.maximum(labels, 0), 128)
+    keras.utils.set_random_seed(0)
+    model = build(tl.TextData(every, every, every, class_names), way)
+    return tl.extract_features(model, every).values
+
+
+def build(data: tl.TextData, way: str) -> keras.Model:
+    with warnings.catch_warnings(action="ignore"):  # of long texts
+        return tl.build_model("small_bert", data, **({"weights": None} if way in (RANDOM, "from scratch") else {}))
+
+
 def few_texts(task: str, per_class: int, seed: int) -> tl.TextData:
     """A task with `per_class` labelled texts of each class to train with, drawn by the seed."""
     said, labels, rows, class_names = texts(task)
-    few = rows["train"][few_of_each(labels[rows["train"]], per_class, seed)]
+    few = chosen(task, per_class, seed)
     held_out = (make_dataset(said, labels, rows=rows[part]) for part in ("validation", "test"))
     return tl.TextData(make_dataset(said, labels, BATCH, shuffle=True, rows=few), *held_out, class_names)
+
+
+def chosen(task: str, per_class: int, seed: int) -> np.ndarray:
+    """The numbers of the labelled texts that a seed draws to train with."""
+    _, labels, rows, _ = texts(task)
+    return rows["train"][few_of_each(labels[rows["train"]], per_class, seed)]
 
 
 def learn(task: str, per_class: int, way: str, value: float, seed: int, part: str) -> dict:
     """Train in one way; the accuracy on one part of the texts."""
     keras.utils.set_random_seed(seed)
+    if way in (WORDS, FEATURES, RANDOM):
+        said, labels, rows, _ = texts(task)
+        few, held_out = chosen(task, per_class, seed), rows[part]
+        known = said if way == WORDS else features(task, way)
+        first = TfidfVectorizer(sublinear_tf=True) if way == WORDS else StandardScaler()
+        model = make_pipeline(first, LogisticRegression(C=value, max_iter=2000)).fit(known[few], labels[few])
+        return {part: model.score(known[held_out], labels[held_out])}
     data = few_texts(task, per_class, seed)
-    if way == WORDS:
-        model = make_pipeline(TfidfVectorizer(sublinear_tf=True), LogisticRegression(C=value, max_iter=2000))
-        model.fit(*as_strings(data.train))
-        return {part: model.score(*as_strings(getattr(data, part)))}
     few, epochs, how = data._replace(validation=data.validation.take(1)), EPOCHS[per_class], {"verbose": 0}
-    model = tl.build_model("small_bert", data, **({"weights": None} if way == "from scratch" else {}))
+    model = build(data, way)
     if way == "from scratch":
         tl.train_from_scratch(model, few, epochs=epochs, learning_rate=value, **how)
-    elif way == "head only":
-        tl.train_head(model, few, epochs=epochs, learning_rate=value, **how)
     else:
-        tl.train_head(model, few, epochs=epochs // 2, learning_rate=3e-3, **how)
+        tl.train_head(model, few, epochs=epochs // 2, learning_rate=1e-2, **how)
         tl.unfreeze_top(model, 1 if way == "top block" else "all")
         tl.fine_tune(model, few, epochs=epochs - epochs // 2, learning_rate=value, **how)
     return {part: tl.evaluate(model, getattr(data, part)).accuracy}
-
-
-def as_strings(dataset) -> tuple[list[str], np.ndarray]:
-    said, labels = as_arrays(dataset)
-    return [text.decode() for text in said], labels
 
 
 def measure(runs: dict, tasks, ways) -> None:
@@ -112,27 +132,31 @@ def measure(runs: dict, tasks, ways) -> None:
 
 
 def table(runs: dict) -> list[str]:
-    """The lines of the table: test accuracy. A row is written when all its seeds are there."""
+    """The lines of the table: test accuracy. A cell is empty until all its seeds are there."""
     lines = [f"| task | labelled texts a class | {' | '.join(WAYS)} |", "|---|---|" + "---|" * len(WAYS)]
     for task, per_class in product(TASKS, EPOCHS):
         names = [f"text, {task}, {per_class}, {way}" for way in WAYS]
-        if all(len(runs.get(name, {})) == len(SEEDS) for name in names):
-            cells = [mean_and_interval(dict(enumerate(collect(runs, name)["test"]))) for name in names]
-            lines.append(f"| {task} | {per_class} | {' | '.join(cells)} |")
+        cells = [
+            mean_and_interval(dict(enumerate(collect(runs, name)["test"]))) if is_whole(runs, name) else ""
+            for name in names
+        ]
+        lines += [f"| {task} | {per_class} | {' | '.join(cells)} |"] * any(cells)
     return lines
 
 
 def comparisons(runs: dict) -> list[str]:
     """The lines of a second table: each way beside logistic regression on the words, with tests over the seeds."""
-    others = [way for way in WAYS if way != WORDS]
-    lines = [f"| task | labelled texts a class | {' | '.join(others)} |", "|---|---|" + "---|" * len(others)]
+    lines = ["| task | labelled texts a class | way | beside bag of words | p |", "|---|---|---|---|---|"]
     for task, per_class in product(TASKS, EPOCHS):
-        names = {way: f"text, {task}, {per_class}, {way}" for way in WAYS}
-        if all(len(runs.get(name, {})) == len(SEEDS) for name in names.values()):
-            tests = paired_tests(runs, names[WORDS], [names[way] for way in others], "test")
-            cells = [f"{difference:+.3f} (p = {p:.3f})" for _, difference, p in tests]
-            lines.append(f"| {task} | {per_class} | {' | '.join(cells)} |")
+        names = {f"text, {task}, {per_class}, {way}": way for way in WAYS}
+        first, *others = [name for name in names if is_whole(runs, name)] or [""]
+        for name, difference, p in paired_tests(runs, first, others, "test") if others else ():
+            lines.append(f"| {task} | {per_class} | {names[name]} | {difference:+.3f} | {p:.3f} |")
     return lines
+
+
+def is_whole(runs: dict, name: str) -> bool:
+    return len(runs.get(name, {})) == len(SEEDS)
 
 
 def main() -> None:
