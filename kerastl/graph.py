@@ -66,7 +66,7 @@ def is_network(operation) -> bool:
 
 
 def is_all_kerass(model: keras.Model) -> bool:
-    """Whether all operations are Keras's own, or KerasHub's: then a model's settings and weights tell all that it does."""
+    """Whether all operations are Keras's own, or KerasHub's: then settings and weights tell all that a model does."""
 
     def look(operation) -> bool:
         if is_network(operation):
