@@ -35,6 +35,7 @@ BATCH_SIZE = 32
 RATE = 2e-3  # the highest
 PARTS = 20  # of the texts, each with a checkpoint at its end
 MASKED = 0.15  # share of the word pieces: of these .8 become [MASK], .1 another one, .1 stay
+LEFT_OUT = (*PACKAGES, "mpl_toolkits")  # the last comes with Matplotlib
 IN_COMMON = 12  # words in a row that no text has in common with the task
 
 
@@ -53,7 +54,7 @@ def read_packages(folders: list[Path]) -> tuple[dict[str, list], dict[str, int]]
             task |= words_in_a_row(plain(docstring.text))
     found, left_out, met = {}, {"in common with the task": 0, "met before": 0}, set()
     for name, entry in entries.items():
-        if entry.suffix not in ("", ".py") or name.startswith(("_", "kerastl")):
+        if name in LEFT_OUT or entry.suffix not in ("", ".py") or name.startswith(("_", "kerastl")):
             continue
         for docstring in read_docstrings(entry):
             lines = [line for line in docstring.text.splitlines() if not line.lstrip().startswith((">>>", "..."))]
@@ -115,7 +116,7 @@ def prepare(folders: list[Path], work: Path) -> tuple[dict, list[str], np.ndarra
         texts = [(place in held_out, text) for texts in found.values() for place, text in texts]
         train, test = ([text for held, text in texts if held == part] for part in (False, True))
         record = {
-            "left_out": [*PACKAGES],
+            "left_out": [*LEFT_OUT],
             "texts_left_out": left_out,
             "texts": len(train),
             "words": sum(len(text.split()) for text in train),
