@@ -95,6 +95,7 @@ def with_interval(values):
     return f"{values.mean():+.3f} ± {2.776 * values.std(ddof=1) / 5**0.5:.3f}"  # 2.776: Student's t for five runs
 
 
+# %%
 print("task         pictures      base frozen        base open")
 for task, name in (("near", "flowers"), ("far", "butterflies"), ("harmful", "digits")):
     for count in (20, 100):
