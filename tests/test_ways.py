@@ -358,3 +358,22 @@ def test_the_page_holds_the_tables_of_what_was_measured():
     for lines in (compare_ways.table(measured), compare_ways.comparisons(measured), compare_ways.averages(measured)):
         assert len(lines) > 3
         assert [line for line in lines if line not in text] == []
+
+
+def test_what_the_page_says_of_the_near_task_holds():
+    measured = runs.read_runs()
+    names = {way: compare_ways.name_of("near", 20, way) for way in ways.WAYS}
+    others = [name for way, name in names.items() if way != "two phases"]
+    for what in ("test", "shifted"):
+        found = runs.paired_tests(measured, names["two phases"], others, what)
+        ((worse, gain),) = ((name, gain) for name, gain, p in found if p < 0.05)
+        assert worse == names["BatchNorm's statistics"]
+        assert gain < 0
+    means = {}
+    for way, name in names.items():
+        means[way] = {what: values.mean() for what, values in runs.collect(measured, name).items()}
+        assert means[way]["shifted"] < means[way]["test"] - 0.15
+        assert means[way]["night"] == min(means[way][shift] for shift in shifts.SHIFTS)
+    assert sorted(means, key=lambda way: means[way]["seconds"])[2] == "two phases"
+    assert means["head only"]["test"] == pytest.approx(0.94, abs=0.005)
+    assert means["LoRA"]["parameters"] < means["two phases"]["parameters"] / 10

@@ -5,7 +5,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 
 import make_sets as sets
-from compare_ways import name_of, problems
+from compare_ways import BASIS, name_of, problems
 from kerastl.plots.style import FINE_TUNED, HEAD_ONLY, OLIVE, TEAL, WINE
 from runs import collect
 from shifts import SHIFTS, shifted_pictures
@@ -56,7 +56,8 @@ def draw(runs: dict, file: Path) -> None:
         for way in WAYS:
             shape, colour = LOOKS[way]
             found = {what: values.mean() for what, values in collect(runs, name_of(task, per_class, way)).items()}
-            how = {"marker": shape, "color": colour, "s": 160 if shape == "*" else 75, "edgecolor": "white"}
+            size, layer = (160, 4) if way == BASIS else (75, 3)
+            how = {"marker": shape, "color": colour, "s": size, "zorder": layer, "edgecolor": "white"}
             left.scatter(found["parameters"], found["test"], label=way, **how)
             right.scatter(found["test"], found["shifted"], **how)
         left.set(xscale="log", xlabel="parameters changed", ylabel="accuracy")
