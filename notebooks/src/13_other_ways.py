@@ -1,11 +1,11 @@
 # ---
 # title: "Other ways to fine-tune: when are two phases not enough?"
 # minutes: 50
-# needs: lessons 6 and 7
+# needs: lessons 4, 6 and 7
 # step: phase 2
 # goals:
 #   - fine-tune in other ways than two phases, each in a few lines of plain Keras
-#   - measure on shifted pictures, too, and make a network steadier by averaging weights
+#   - measure on shifted pictures, too, and try what averaging weights does there
 #   - count what a way trains, and choose a way from measurements and not from its name
 # ---
 
@@ -35,6 +35,11 @@ data = tl.load_images("drawn_butterflies", image_size=96)
 images, labels = as_arrays(data.train)
 few = few_of_each(labels, 20, seed=0)
 images, labels = images[few], labels[few]
+
+# %% [markdown]
+# The shifted pictures are the test pictures, made darker or less sharp by a program.
+
+# %%
 test, truth = as_arrays(data.test)
 some = few_of_each(truth, 40, seed=0)
 test, truth = test[some], truth[some]
@@ -42,16 +47,11 @@ blurred = np.stack([np.asarray(Image.fromarray(one).filter(ImageFilter.GaussianB
 dark = (test * 0.4).astype("uint8")
 
 # %%
+shown = [kind[row] for row in (0, 60) for kind in (test, dark, blurred)]
 figure, places = plt.subplots(1, 6, figsize=(9, 1.7), layout="constrained")
-for ax, picture, name in zip(
-    places,
-    (test[0], dark[0], blurred[0], test[60], dark[60], blurred[60]),
-    ("test", "dark", "blurred") * 2,
-    strict=True,
-):
+for ax, picture, name in zip(places, shown, ("test", "dark", "blurred") * 2, strict=True):
     ax.imshow(picture)
-    ax.set_title(name)
-    ax.axis("off")
+    written = ax.set(title=name, xticks=[], yticks=[])
 
 # %% [markdown]
 # ## 1. One start for all
@@ -73,7 +73,6 @@ features = keras.Model(image, pooled).predict(images, batch_size=128, verbose=0)
 # %%
 from sklearn.linear_model import LogisticRegression
 
-random_head = [array.copy() for array in head.get_weights()]
 probe = LogisticRegression(max_iter=2000).fit(features, labels)
 head.set_weights([probe.coef_.T, probe.intercept_])
 results = {}
@@ -98,9 +97,9 @@ start = model.get_weights()
 # ## 2. Probe first, then everything: LP-FT
 
 # %% [markdown]
-# Kumar and others (2022) found: a random head pulls the features of the base apart, which shows most on shifted pictures. Their
-# way, **LP-FT**: first the linear probe, to its end; then all weights at a low rate. We begin at `start`, and let everything
-# learn but BatchNorm.
+# Kumar and others (2022) found, on other tasks, that a random head spoils the features of the base, which shows most on shifted
+# pictures. Their way is **LP-FT**: first the linear probe, to its end; then all weights. We begin at `start`, and let everything
+# learn but BatchNorm. A rate of 0.001 is high for phase 2, but this training is short.
 
 
 # %%
@@ -116,6 +115,7 @@ def fit(rate, epochs=15):
     return sum(int(np.prod(variable.shape)) for variable in model.trainable_variables)
 
 
+# %%
 trained = {}
 open_all()
 trained["LP-FT"] = fit(1e-3)
@@ -134,10 +134,10 @@ assert results["LP-FT"]["test"] > results["linear probe"]["test"], "All weights 
 # Wortsman and others (2022) take the weights before and after fine-tuning and average them, array by array. Nothing is trained
 # for it. Between the two networks lies a whole line of networks.
 #
-# **Predict.** Half of the way from the probe to LP-FT: will the accuracy lie between the two?
+# **Predict.** In the middle between the probe and LP-FT: will the accuracy lie between the two?
 #
-# <details><summary>Answer</summary>Look at the picture. It need not lie between: a network in the middle can be better than
-# both ends, most of all on shifted pictures.</details>
+# <details><summary>Answer</summary>Look at the picture. It need not: a network in the middle can be better than both ends. In the
+# paper it often was on shifted pictures. The table of section 5 shows what five seeds say here.</details>
 
 # %%
 shares = (0, 0.25, 0.5, 0.75, 1)
@@ -145,6 +145,7 @@ for share in shares:
     model.set_weights([(1 - share) * before + share * after for before, after in zip(start, tuned, strict=True)])
     note(f"share {share:g} of LP-FT")
 
+# %%
 figure, ax = plt.subplots(figsize=(5, 3), layout="constrained")
 for part, style in (("test", "-"), ("dark", "--"), ("blurred", ":")):
     ax.plot(shares, [results[f"share {share:g} of LP-FT"][part] for share in shares], style, marker="o", label=part)
@@ -152,7 +153,7 @@ ax.set(xlabel="share of the fine-tuned weights", ylabel="accuracy")
 legend = ax.legend()
 
 # %% [markdown]
-# Why can one average networks at all? Both come from the same start, and a low rate keeps them near each other. Two networks from two
+# Why can one average networks at all? One comes from the other, so their parameters still mean the same. Two networks from two
 # random starts have nothing in common: their average is worth nothing.
 
 # %% [markdown]
@@ -174,6 +175,8 @@ for layer in model.layers:
     if type(layer) is keras.layers.Conv2D and layer.kernel_size == (1, 1):
         layer.trainable = True
         layer.enable_lora(4)  # freezes the kernel, and adds A and B
+
+# %%
 trained["LoRA"] = fit(1e-2)
 note("LoRA")
 print(trained)
@@ -188,7 +191,7 @@ print(trained)
 # - **Gradual unfreezing** (Howard and Ruder, 2018): the loop over `layer.trainable` and `compile`, from the top, one part at a time.
 # - **Rates per depth** (the same paper): the lower, the lower the rate. Keras has one rate; so a small optimizer multiplies each
 #   step. (Multiplying the *gradient* does nothing with Adam, which divides by its size.)
-# - **L2-SP** (Li and others, 2018): a penalty on the way from the start. Exercise 2.
+# - **L2-SP** (Li and others, 2018): a penalty on the distance from the start. Exercise 2.
 # - **Warm-up and cosine**: `CosineDecay(0.0, steps, warmup_target=rate, warmup_steps=few)`.
 # - **BatchNorm only**: all else is frozen.
 #
@@ -200,21 +203,21 @@ print(trained)
 #
 # **Predict.** Which way is best on the test pictures, and which on the shifted ones?
 #
-# <details><summary>Answer</summary>Look at the columns, and at the spread. Several ways lie so close together that five seeds
-# show no difference.</details>
+# <details><summary>Answer</summary>Look at the columns, and at the spread. Most ways that open the base lie within the spread of two
+# phases.</details>
 
 # %%
 kept = json.loads((bundled_folder() / "strategies.json").read_text())
-print(f"{'flowers, 20 a class':24} test (lowest to highest)   shifted   parameters trained")
+print(f"{'flowers, 20 a class':24} {'test (lowest to highest)':26} {'shifted':26} parameters changed")
 for name in (name for name, runs in kept.items() if name.startswith("ways, near, 20, ") and len(runs) == 5):
     runs = list(kept[name].values())
-    ends, shifted = (np.array([run[part] for run in runs]) for part in ("test", "shifted"))
-    spread = f"{ends.mean():.3f} ({ends.min():.3f} to {ends.max():.3f})"
-    print(f"{name.split(', ')[-1]:24} {spread:26} {shifted.mean():.3f}   {runs[0]['parameters']:18,.0f}")
+    found = [np.array([run[part] for run in runs]) for part in ("test", "shifted")]
+    cells = [f"{ends.mean():.3f} ({ends.min():.3f} to {ends.max():.3f})" for ends in found]
+    print(f"{name.split(', ')[-1]:24} {cells[0]:26} {cells[1]:26} {runs[0]['parameters']:12,.0f}")
 
 # %% [markdown]
 # How to choose? Here the ways lie close together, and each paper has a task on which its way wins. So begin with two phases. Take
-# another way for a reason, such as few parameters to store, and measure both on your pictures.
+# another way for a reason, such as few parameters to keep, and measure both on your pictures.
 #
 # ## Break it on purpose
 #
@@ -228,12 +231,12 @@ model.trainable = True  # "to be sure"
 print("after opening it again:", [weight.name for weight in first.trainable_weights])
 
 # %% [markdown]
-# **Symptom**: the file to store is as large as the network, and the count of trained parameters is far too high. **Cause**: the kernel
-# learns, too. **Find it**: print the names of `trainable_weights`. **Repair**: open first, then `enable_lora`, then look.
+# **Symptom**: the count of trained parameters is far too high. **Cause**: the kernels learn, too, and so does BatchNorm, which lesson 6
+# holds still. **Find it**: print the names of `trainable_weights`. **Repair**: open first, then `enable_lora`, then look.
 #
 # ## Exercises
 #
-# **Exercise 1 ★** How many times fewer parameters did LoRA train than LP-FT? Put the number into `times`. (`trained` has both.)
+# **Exercise 1 ★** How many times more parameters did LP-FT train than LoRA? Put the number into `times`. (`trained` has both.)
 
 # %% tags=["exercise"]
 times = ...
@@ -247,12 +250,12 @@ times = trained["LP-FT"] / trained["LoRA"]
 check(
     "Exercise 1",
     times,
-    lambda number: abs(number * trained["LoRA"] - trained["LP-FT"]) < 0.02 * trained["LP-FT"],
+    lambda number: abs(number * trained["LoRA"] - trained["LP-FT"]) < 0.04 * trained["LP-FT"],
     "The larger number, divided by the smaller one.",
 )
 
 # %% [markdown]
-# **Exercise 2 ★★** L2-SP adds to the loss: strength / 2 times the sum of the squared way that each number has gone from its start.
+# **Exercise 2 ★★** L2-SP adds to the loss: strength / 2 times the sum of the squared distances of all numbers from their start.
 # Write `penalty(start, now, strength)` for two lists of arrays.
 
 # %% tags=["exercise"]
@@ -315,7 +318,7 @@ check(
 #
 # - There are many ways to fine-tune, and each is a few lines. Most open the base, and differ in how.
 # - Test pictures that are like the training pictures do not show everything. Test on shifted ones, too.
-# - LoRA trains few parameters. An average of weights costs nothing. Two phases are a good beginning.
+# - LoRA trains few parameters. An average of weights needs no training. Two phases are a good beginning.
 #
 # **Can you say it without looking?** What is a linear probe, and why does LP-FT begin with it? What does LoRA train instead of a
 # kernel? Why can two networks from one start be averaged?
