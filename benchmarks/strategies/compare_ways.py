@@ -14,7 +14,7 @@ import numpy as np
 from forgetting import draw_problem
 from pieces import plain_weights
 from results import mean_and_interval
-from runs import SEEDS, TRY, collect, once, paired_tests
+from runs import SEEDS, TRY, chance_text, collect, once, paired_tests
 from shifts import SHIFTS, shifted_pictures
 from ways import HEAD_RATE, SHARES, WAYS, Start, fit_head, network, parts, read
 
@@ -150,7 +150,8 @@ def comparisons(runs: dict) -> list[str]:
         for (name, plain, p_plain), (_, shifted, p_shifted) in zip(*both, strict=True):
             way = name.removeprefix(name_of(task, per_class, ""))
             lines.append(
-                f"| {task} | {per_class} | {way} | {plain:+.3f} | {p_plain:.3f} | {shifted:+.3f} | {p_shifted:.3f} |"
+                f"| {task} | {per_class} | {way} | {plain:+.3f} | {chance_text(p_plain)} | {shifted:+.3f} "
+                f"| {chance_text(p_shifted)} |"
             )
     return lines
 

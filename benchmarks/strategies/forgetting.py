@@ -22,7 +22,7 @@ from kerastl.bases import bundled_folder
 from kerastl.data import as_arrays, few_of_each
 from kerastl.graph import is_batch_norm
 from results import mean_and_interval
-from runs import SEEDS, TRY, collect, once, paired_tests
+from runs import SEEDS, TRY, chance_text, collect, once, paired_tests
 from tasks import pictures
 
 TASKS = {"near": "near", "far": "far", "unlike": "harmful"}  # as figure 2 is told: as the table of tasks calls it
@@ -261,5 +261,7 @@ def comparisons(runs: dict) -> list[str]:
             both = zip(*(paired_tests(runs, first, names, what) for what in ("old", "new")), strict=True)
             for (name, old, p_old), (_, new, p_new) in both:
                 way = name.removeprefix(f"forgetting, {task}, ")
-                lines.append(f"| {task} | {way} | {old:+.3f} | {p_old:.3f} | {new:+.3f} | {p_new:.3f} |")
+                lines.append(
+                    f"| {task} | {way} | {old:+.3f} | {chance_text(p_old)} | {new:+.3f} | {chance_text(p_new)} |"
+                )
     return lines

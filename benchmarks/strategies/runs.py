@@ -57,3 +57,8 @@ def paired_tests(runs: dict, first: str, others: list[str], what: str) -> list[t
     found = [(name, collect(runs, name)[what]) for name in others]
     chances = holm([float(ttest_rel(values, base).pvalue) for _, values in found])
     return [(name, float((values - base).mean()), p) for (name, values), p in zip(found, chances, strict=True)]
+
+
+def chance_text(p: float) -> str:
+    """A p-value for a table."""
+    return "< 0.001" if p < 0.0005 else f"{p:.3f}"

@@ -37,7 +37,7 @@ import kerastl as tl
 from kerastl.data import few_of_each, make_dataset
 from kerastl.docstrings import read_task
 from results import mean_and_interval, replace_between
-from runs import SEEDS, TRY, collect, once, paired_tests, read_runs
+from runs import SEEDS, TRY, chance_text, collect, once, paired_tests, read_runs
 
 EPOCHS = {10: 60, 50: 30, 200: 15}  # labelled texts a class: epochs, of every way in which the network learns
 BATCH = 16
@@ -151,7 +151,7 @@ def comparisons(runs: dict) -> list[str]:
         names = {f"text, {task}, {per_class}, {way}": way for way in WAYS}
         first, *others = [name for name in names if is_whole(runs, name)] or [""]
         for name, difference, p in paired_tests(runs, first, others, "test") if others else ():
-            lines.append(f"| {task} | {per_class} | {names[name]} | {difference:+.3f} | {p:.3f} |")
+            lines.append(f"| {task} | {per_class} | {names[name]} | {difference:+.3f} | {chance_text(p)} |")
     return lines
 
 
