@@ -37,19 +37,20 @@ def joint_training(ax) -> None:
 
 @picture
 def learning_without_forgetting(ax) -> None:
-    page(ax, 14, 60, 34, 34)
+    photo(ax, 14, 60, 34, petals=YELLOW)
     word(ax, 31, 44, "new\npicture", 8)
     arrow(ax, (52, 84), (76, 104), width=2)
     arrow(ax, (52, 70), (76, 46), width=2)
     network(ax, 100, 84, 0, width=40, height=52)
     lock(ax, 132, 110)
     word(ax, 100, 143, "before", 8)
-    network(ax, 100, 14, 5, width=40, height=52)
-    word(ax, 132, 20, "learns", 8, ha="left")
-    arrow(ax, (146, 108), (166, 108), width=2)
-    arrow(ax, (146, 46), (166, 46), width=2)
-    for y, shares in ((92, (30, 18, 8)), (30, (28, 20, 8))):
+    network(ax, 100, 16, 5, width=40, height=52)
+    word(ax, 100, 8, "learns", 8)
+    arrow(ax, (146, 108), (164, 108), width=2)
+    arrow(ax, (146, 46), (164, 46), width=2)
+    for y, shares, name in ((92, (30, 18, 8), "recorded"), (30, (28, 20, 8), "now")):
         for place, share in enumerate(shares):
-            box(ax, 172, y + 11 * place, share, 8, fill=GREY)
-    arrow(ax, (218, 98), (218, 56), arrowstyle="<|-|>", width=2)
-    word(ax, 254, 77, "old answers\nstay alike", 8)
+            box(ax, 170, y + 11 * place, share, 8, fill=GREY)
+        word(ax, 186, y - 9, name, 8)
+    arrow(ax, (219, 98), (219, 56), arrowstyle="<|-|>", width=2)
+    word(ax, 228, 77, "old answers\nstay alike", 8, ha="left")
