@@ -248,7 +248,7 @@ check(
 )
 
 # %% [markdown]
-# **Exercise 2 ★★** Write `verdict(gains)` for a list of five gains, one for each seed. The half-width of the 95 % interval of
+# **Exercise 2 ★★** Write `verdict(gains)` for a list of five gains, one for each seed. The half-width of the interval of
 # the mean is 2.776 · s / √5, where s is the standard deviation with `ddof=1`. It gives `"positive"` if the whole interval is above
 # 0, `"negative"` if it is below 0, else `"no difference shown"`.
 

@@ -99,7 +99,7 @@ start = model.get_weights()
 # %% [markdown]
 # Kumar and others (2022) found, on other tasks, that a random head spoils the features of the base, which shows most on shifted
 # pictures. Their way is **LP-FT**: first the linear probe, to its end; then all weights. We begin at `start`, and let everything
-# learn but BatchNorm. A rate of 0.001 is high for phase 2, but this training is short.
+# learn but BatchNorm. Our rate is high for phase 2, but this training is short.
 
 
 # %%
