@@ -131,6 +131,7 @@ def press_inside_a_step(monkeypatch):
 
             self.train_function = press
 
+        make_pressing.__module__ = make.__module__  # one of a user's own would be refused
         monkeypatch.setattr(keras.Model, "make_train_function", make_pressing)
 
     before = signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -136,7 +136,7 @@ def test_what_a_layer_draws_without_being_asked_is_drawn_anew_in_each_epoch(wrap
     model = keras.Model(image, wrapped.layers[-1](wrapped.layers[-3](features)))
     losses = tl.train_head(model, data, epochs=3, learning_rate=0, views=views).history["val_loss"]
     assert len(set(losses)) == 3
-    assert "other images in each pass" in capsys.readouterr().out
+    assert "other images or labels in each pass" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

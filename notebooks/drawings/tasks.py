@@ -2,7 +2,7 @@
 
 from drawings import picture
 from kerastl.plots.sketch import arrow, block, box, line, lock, network, page, photo, word
-from kerastl.plots.style import GREY, HELD_OUT, PINK, SKY, TRAINABLE, YELLOW
+from kerastl.plots.style import GREY, HELD_OUT, PINK, SKY, YELLOW
 
 
 @picture
@@ -10,7 +10,7 @@ def forgetting(ax) -> None:
     for x, title, heights in ((40, "before", (80, 14)), (180, "after learning B", (28, 78))):
         for place, (name, height) in enumerate(zip("AB", heights, strict=True)):
             left = x + 40 * place
-            box(ax, left, 30, 28, height, fill=(HELD_OUT, TRAINABLE)[place])
+            box(ax, left, 30, 28, height, fill=(HELD_OUT, GREY)[place])
             word(ax, left + 14, 20, name, 10, weight="bold")
         line(ax, [x - 10, x + 80], [30, 30], width=1.2)
         word(ax, x + 34, 134, title)
