@@ -40,7 +40,8 @@ def read_docstrings(package: Path) -> Iterator[Docstring]:
 
 def _read_file(file: Path, place: str) -> Iterator[Docstring]:
     try:
-        with warnings.catch_warnings(action="ignore"):  # of backslashes in somebody's strings
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of backslashes in somebody's strings
             tree = ast.parse(file.read_bytes())
     except (SyntaxError, ValueError, RecursionError):  # written for another Python, or a template
         return

@@ -168,7 +168,7 @@ def train_from_scratch(
     """
     find_base_model(model)
     check_epochs(epochs)
-    check_data(model, data)
+    data = check_data(model, data)
     steps = epochs * count_batches(data.train)
     momentum = min(0.99, max(0.5, 1 - 10 / steps))  # the statistics look back over about a tenth of the run
     for layer in leaf_layers(unfreeze_all(model)):

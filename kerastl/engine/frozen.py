@@ -81,10 +81,13 @@ class Frozen:
 
         Keras's own layers inside the frozen part do not.
         """
-        scaled, lower = self._scale(images), self._split.lower
-        return _varies(lambda: [keras.ops.convert_to_numpy(self._scale(images))], self._split.front) or (
-            not is_all_kerass(lower) and _varies(lambda: self._compute(self._lower, [scaled]), lower)
-        )
+        front, lower = self._split.front, self._split.lower
+        if _varies(lambda: [keras.ops.convert_to_numpy(self._scale(images))], front):
+            return True
+        if is_all_kerass(lower):
+            return False
+        scaled = self._scale(images)
+        return _varies(lambda: self._compute(self._lower, [scaled]), lower)
 
     @cached_property
     def _lower(self) -> keras.Model:
