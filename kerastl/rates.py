@@ -89,7 +89,8 @@ def find_learning_rate(
         loss, split = loss_for(model), split_model(model)
         upper = split.upper  # it shares its layers with the model; only itself is compiled here
         check_trainable(model, split, lowest)
-        batches = make_batches(Frozen(model, split), data.train, 0, True, verbose, "training images")
+        frozen = Frozen(model, split)
+        batches = make_batches(frozen, data.train, 0, True, verbose, f"training {frozen.noun}")
         before = [keras.ops.convert_to_numpy(variable) for variable in upper.variables]
         upper.compile(keras.optimizers.Adam(lowest), loss)
         rates = np.geomspace(lowest, highest, steps)

@@ -26,7 +26,28 @@ def test_distillation_is_the_formula_of_the_paper():
     recorded, now = np.array([[0.81, 0.16, 0.03]]), np.array([[0.25, 0.25, 0.5]])
     # Equation 3: roots (T = 2), made to sum to 1 again; equation 2: minus the sum of recorded times log of now.
     soft = [np.sqrt(p) / np.sqrt(p).sum() for p in (recorded, now)]
-    np.testing.assert_allclose(np.asarray(forgetting.distillation(recorded, now)), -(soft[0] * np.log(soft[1])).sum(1))
+    np.testing.assert_allclose(
+        np.asarray(forgetting.distillation()(recorded, now)), -(soft[0] * np.log(soft[1])).sum(1)
+    )
+
+
+@pytest.mark.parametrize("temperature", [0, -1, float("inf"), float("nan")])
+def test_a_temperature_that_softens_nothing_is_refused_before_anything_learns(temperature):
+    model = forgetting.two_heads(5)
+    before, problem = model.get_weights(), forgetting.Problem((np.zeros((2, 96, 96, 3)), np.zeros(2)), (), (), 5)
+    with pytest.raises(ValueError, match=r"temperature=.+ Expected a number above 0"):
+        forgetting.without_forgetting(model, problem, 1e-3, temperature)
+    assert all(map(np.array_equal, before, model.get_weights()))
+
+
+def test_without_the_old_classifier_or_with_two_sizes_nothing_begins(monkeypatch, tmp_path):
+    monkeypatch.setattr(forgetting, "warm_up", lambda *_: None)
+    smaller = forgetting.Problem((np.zeros((2, 64, 64, 3), "uint8"), np.zeros(2, "int64")), (), (), 5)
+    with pytest.raises(ValueError, match=r"\(96, 96, 3\), the new ones \(64, 64, 3\)"):
+        forgetting.joint_training(None, smaller, 1e-3)
+    monkeypatch.setattr(forgetting, "CLASSIFIER", tmp_path / "none.npz")
+    with pytest.raises(FileNotFoundError, match="nobody can tell what was forgotten"):
+        forgetting.two_heads(5)
 
 
 def test_the_two_heads_begin_as_the_network_that_was_pre_trained():

@@ -224,6 +224,11 @@ def test_mistakes_are_told(data, monkeypatch):
         tl.evaluate(model, tl.load_images("drawn_species", image_size=32).test)
     with pytest.raises(FileNotFoundError, match="There is no folder or table"):
         tl.load_texts("nowhere")
+    for plot in (tl.plot_images, lambda data: tl.plot_mistakes(tl.evaluate(model, data.test), data)):
+        with pytest.raises(TypeError, match=r"Received TextData.*as_arrays\(data\.t"):
+            plot(data)
+    with pytest.raises(ValueError, match=r"Expected .* colour pictures"):
+        tl.grad_cam(model, np.zeros((8, 8, 3)), class_names=data.class_names)
     monkeypatch.setattr(hub.models.BertBackbone, "from_preset", lambda *_, **__: 1 / 0)
     with pytest.raises(
         ConnectionError, match=r"could not download 'bert_tiny_en_uncased'.*'small_bert', which is bundled"

@@ -218,6 +218,10 @@ def test_to_freeze_and_unfreeze_a_layer_opens_the_kernel_beside_its_adapters(wit
 
 def test_a_depthwise_convolution_has_no_lora(with_lora):
     assert not hasattr(with_lora.get_layer("depthwise"), "enable_lora")
+    image = keras.Input((8, 8, 3))
+    without = keras.Model(image, keras.layers.DepthwiseConv2D(3)(image), name="depthwise_only")
+    with pytest.raises(ValueError, match="'depthwise_only' has no 1×1 convolution"):
+        pieces.add_lora(without, 2)
 
 
 # The network itself.

@@ -31,6 +31,7 @@ EPOCHS = 50  # of every way; those with a warm-up train the new head alone in th
 BATCH = 32
 VIEWS = 3  # augmented copies of each training picture, beside it; the same ones for all ways
 TEMPERATURE = 2  # of the paper, as is the weight 1 of both losses
+CLASSIFIER = bundled_folder() / "garden" / "species_classifier.npz"
 TOP = 100  # layers of the base that "top 100" opens, of 154
 SPARSE = "sparse_categorical_crossentropy"
 
@@ -82,7 +83,12 @@ def two_heads(classes: int) -> keras.Model:
     species = keras.layers.Dense(64, activation="softmax", name="species")
     new = keras.layers.Dense(classes, activation="softmax", name="new")
     model = keras.Model(image, {"species": species(x), "new": new(x)})
-    classifier = np.load(bundled_folder() / "garden" / "species_classifier.npz")
+    if not CLASSIFIER.exists():
+        raise FileNotFoundError(
+            f"There is no {str(CLASSIFIER)!r}. Without the classifier of the old task nobody can tell what was "
+            "forgotten: keep it with its base, or make both again with data/make/pretrain.py."
+        )
+    classifier = np.load(CLASSIFIER)
     species.set_weights([classifier["kernel"], classifier["bias"]])
     return model
 
@@ -148,6 +154,11 @@ def joint_training(model, problem, rate):
     warm_up(model, problem)
     old_images, old_labels = with_views(*as_arrays(old_data().train))
     images, labels = problem.train
+    if old_images.shape[1:] != images.shape[1:]:
+        raise ValueError(
+            f"The old pictures are {old_images.shape[1:]}, the new ones {images.shape[1:]}. One network reads both: "
+            "load them in one size."
+        )
     is_new = np.repeat([0.0, 1.0], [len(old_images), len(images)])
     targets = {"species": np.pad(old_labels, (0, len(images))), "new": np.pad(labels, (len(old_images), 0))}
     weights = {"species": 1 - is_new, "new": is_new}
@@ -155,20 +166,32 @@ def joint_training(model, problem, rate):
     fit(model, both, targets, losses, rate, EPOCHS // 2, weights)
 
 
-def distillation(recorded, now):
-    """Cross-entropy of softened probabilities, (batch, classes) each: equations 2 and 3 of the paper."""
-    recorded, now = (keras.ops.power(keras.ops.maximum(p, 1e-7), 1 / TEMPERATURE) for p in (recorded, now))
-    recorded, now = (p / keras.ops.sum(p, axis=-1, keepdims=True) for p in (recorded, now))
-    return keras.losses.categorical_crossentropy(recorded, now)
+def distillation(temperature: float = TEMPERATURE) -> Callable:
+    """The loss between what was recorded and what is said now, probabilities (batch, classes) each.
+
+    It is the cross-entropy of softened probabilities: equations 2 and 3 of the paper.
+    """
+    if not 0 < temperature < np.inf:
+        raise ValueError(
+            f"Received temperature={temperature!r}. Expected a number above 0: 1 leaves the probabilities as they are, "
+            "a higher one lets the small ones count more. The paper takes 2."
+        )
+
+    def loss(recorded, now):
+        recorded, now = (keras.ops.power(keras.ops.maximum(p, 1e-7), 1 / temperature) for p in (recorded, now))
+        recorded, now = (p / keras.ops.sum(p, axis=-1, keepdims=True) for p in (recorded, now))
+        return keras.losses.categorical_crossentropy(recorded, now)
+
+    return loss
 
 
-def without_forgetting(model, problem, rate):
+def without_forgetting(model, problem, rate, temperature: float = TEMPERATURE):
     """Learning without Forgetting: keep what the old head said about the new pictures. No picture of A is needed."""
     images, labels = problem.train
+    losses = {"species": distillation(temperature), "new": SPARSE}
     recorded = model.predict(images, batch_size=256, verbose=0)["species"]
     warm_up(model, problem)
-    targets, losses = {"species": recorded, "new": labels}, {"species": distillation, "new": SPARSE}
-    fit(model, images, targets, losses, rate, EPOCHS // 2)
+    fit(model, images, {"species": recorded, "new": labels}, losses, rate, EPOCHS // 2)
 
 
 WAYS: dict[str, tuple[Callable, tuple[float, float]]] = {  # name: how it learns, and the two rates that are tried

