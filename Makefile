@@ -8,7 +8,7 @@ PYTEST = $(BIN)/python -m pytest -n 2 --dist loadfile
 SLOW_TOO = -m "not weekly and not browser"
 REQUIREMENTS = requirements.txt requirements-dev.txt pyproject.toml
 # The tests that hold on every backend of Keras.
-ON_BACKENDS = backends devices training fit freezing equality backup evaluation explain prediction saving command_line plots
+ON_BACKENDS = backends devices training fit freezing equality backup evaluation explain prediction saving command_line plots text
 
 .PHONY: demo test test-all test-weekly backends browser lessons try-lessons recap questions slides nbgrader pictures lab lint wheel clean help
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 
-from drawings import HEIGHT, PICTURES, WIDTH, networks, results, tasks, training  # noqa: F401 (they fill PICTURES)
+from drawings import HEIGHT, PICTURES, WIDTH, networks, results, tasks, texts, training  # noqa: F401 (they fill PICTURES)
 from kerastl.plots.sketch import canvas
 from kerastl.plots.workflow import plot_workflow
 

@@ -168,11 +168,28 @@ def comparisons(runs: dict) -> list[str]:
     """The lines of a second table: each way beside logistic regression on the words, with tests over the seeds."""
     lines = ["| task | labelled texts a class | way | beside bag of words | p |", "|---|---|---|---|---|"]
     for task, per_class in product(TASKS, EPOCHS):
-        names = {f"text, {task}, {per_class}, {way}": way for way in WAYS}
-        first, *others = [name for name in names if is_whole(runs, name)] or [""]
-        for name, difference, p in paired_tests(runs, first, others, "test") if others else ():
-            lines.append(f"| {task} | {per_class} | {names[name]} | {difference:+.3f} | {chance_text(p)} |")
+        others = [way for way in WAYS if way != WORDS]
+        for way, cells in compare(runs, task, per_class, WORDS, others):
+            lines.append(f"| {task} | {per_class} | {way} | {cells} |")
     return lines
+
+
+def more_open(runs: dict) -> list[str]:
+    """The lines of a third table: does it help to open more of BERT, and to begin with what it knows?"""
+    lines = ["| task | labelled texts a class | way | beside | difference | p |", "|---|---|---|---|---|---|"]
+    for task, per_class in product(TASKS, EPOCHS):
+        for first, way in (FEATURES, "top block"), ("top block", "all"), ("from scratch", "all"):
+            for _, cells in compare(runs, task, per_class, first, [way]):
+                lines.append(f"| {task} | {per_class} | {way} | {first} | {cells} |")
+    return lines
+
+
+def compare(runs: dict, task: str, per_class: int, first: str, ways: list[str]) -> list[tuple[str, str]]:
+    """(way, its difference to `first` and the p of it, as two cells) of those ways that are whole."""
+    names = {f"text, {task}, {per_class}, {way}": way for way in ways}
+    others, first = [name for name in names if is_whole(runs, name)], f"text, {task}, {per_class}, {first}"
+    found = paired_tests(runs, first, others, "test") if others and is_whole(runs, first) else ()
+    return [(names[name], f"{difference:+.3f} | {chance_text(p)}") for name, difference, p in found]
 
 
 def is_whole(runs: dict, name: str) -> bool:
@@ -189,7 +206,7 @@ def main() -> None:
     runs = read_runs()
     if not args.tables:
         measure(runs, args.tasks, args.ways)
-    lines = [*table(runs), "", *comparisons(runs)]
+    lines = [*table(runs), "", *comparisons(runs), "", *more_open(runs)]
     replace_between("<!-- text: written by benchmarks/strategies/text.py -->", ROOT / "docs" / "text.md", lines)
 
 

@@ -1,8 +1,18 @@
 """The words for a network that learns one task after another."""
 
 from drawings import picture
-from kerastl.plots.sketch import arrow, block, box, line, lock, network, page, photo, word
-from kerastl.plots.style import GREY, HELD_OUT, PINK, SKY, YELLOW
+from kerastl.plots.sketch import INK, arrow, block, box, line, lock, network, oval, photo, word
+from kerastl.plots.style import GREY, HELD_OUT, ORANGE, PINK, SKY, YELLOW
+
+
+def butterfly(ax, x: float, y: float, size: float = 30) -> None:
+    """A square picture of a butterfly from its lower left corner."""
+    box(ax, x, y, size, size, linewidth=1)
+    for side in (-1, 1):
+        for height, wide in ((0.64, 0.34), (0.34, 0.24)):
+            place = (x + size * (0.5 + side * 0.21), y + size * height)
+            oval(ax, *place, size * wide, size * wide, facecolor=ORANGE, edgecolor=INK, linewidth=0.6)
+    line(ax, [x + size / 2] * 2, [y + size * 0.2, y + size * 0.85], width=1.5)
 
 
 @picture
@@ -23,7 +33,7 @@ def joint_training(ax) -> None:
     for number, petals in enumerate((PINK, YELLOW, SKY)):
         photo(ax, 20 + 9 * number, 92 - 5 * number, 32, petals=petals)
     for number in range(3):
-        page(ax, 22 + 9 * number, 26 + 5 * number, 30, 30)
+        butterfly(ax, 22 + 9 * number, 36 - 5 * number, 30)
     word(ax, 50, 138, "old pictures: A")
     word(ax, 50, 14, "new pictures: B")
     for y in (96, 52):
