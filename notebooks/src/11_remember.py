@@ -210,6 +210,9 @@ history = fit(images, targets, {"species": one, "butterflies": one}, distillatio
 note("Learning without Forgetting")
 
 # %% [markdown]
+# This protects A as far as the new pictures make the old head say something about A. On pictures that are quite unlike those of A,
+# such as handwritten digits, it can fail: docs/forgetting.md in the project.
+#
 # ## 6. The warm-up
 #
 # All ways but the first began at `start`: the new head had learned alone. This is the **warm-up**. What if the head is random
