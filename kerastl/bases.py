@@ -107,7 +107,8 @@ def find_base(name: str) -> Base:
             f'Received {type(name).__name__} as the base. Expected its name first: `build_model("MobileNet", data)`.'
         )
     if name not in BASES:
-        raise ValueError(f"Unknown base: {name!r}. Expected the name of a Keras Application. {suggest(name, BASES)}")
+        near = "It may be one for texts: see `load_texts`." if "bert" in name.lower() else suggest(name, BASES)
+        raise ValueError(f"Unknown base: {name!r}. Expected the name of a Keras Application. {near}")
     return BASES[name]
 
 

@@ -121,8 +121,16 @@ def read_tokenizer(found, model: keras.Model) -> keras.layers.Layer:
     """The preprocessor of a model from what `write_tokenizer` gave. Raises ValueError when that is damaged."""
     found = found if isinstance(found, dict) else {}
     vocabulary, settings = found.get("vocabulary"), {name: found.get(name) for name in _SETTINGS}
-    pieces = isinstance(vocabulary, list) and all(isinstance(piece, str) for piece in vocabulary)
+    pieces = isinstance(vocabulary, list) and all(map(_is_piece, vocabulary)) and len({*vocabulary}) == len(vocabulary)
+    pieces = pieces and vocabulary[:1] == ["[PAD]"] and {"[UNK]", "[CLS]", "[SEP]"} <= {*vocabulary}  # 0 is padding
     known = [layer.input_dim for layer in find_base_model(model).layers if layer.name == "token_embedding"]
     if not pieces or known != [len(vocabulary)] or not all(isinstance(value, bool) for value in settings.values()):
         raise ValueError("Its vocabulary is not that of the model.")
     return make_preprocessor(import_keras_hub().models.BertTokenizer(vocabulary, **settings), model.input_shape[1])
+
+
+def _is_piece(piece) -> bool:
+    """Whether something can be a word piece: some letters, on one line, and no half of a letter."""
+    return (
+        isinstance(piece, str) and piece.splitlines() == [piece] and piece == piece.encode("utf-8", "ignore").decode()
+    )

@@ -136,6 +136,18 @@ def _set_trainable(base: keras.Model, to_train: list) -> None:
     visit(base)
 
 
+def freeze_inside(layer) -> None:
+    """Freeze all that is in a frozen layer.
+
+    A layer that makes layers of its own when it is built, such as a transformer block of KerasHub, comes out of a file
+    with its flag, and with these open.
+    """
+    for child in sublayers(layer):
+        if not (layer.trainable or isinstance(layer, keras.Model)):
+            child.trainable = False
+        freeze_inside(child)
+
+
 class Change(NamedTuple):
     """How far training moved one weight array."""
 

@@ -60,6 +60,11 @@ def as_taken(model: keras.Model, dataset):
 
 
 def check_values(values, model_input) -> None:
-    """Raise ValueError when a batch cannot be what a model takes, given its symbolic input: pixels have to be 0–255."""
+    """Raise ValueError when a batch cannot be what a model takes, given its symbolic input.
+
+    Pixels have to be 0–255, token ids 0 or more.
+    """
     if len(model_input.shape) == 4:
         check_pixels(values)
+    elif keras.ops.convert_to_numpy(values).min(initial=0) < 0:
+        raise ValueError("Some token ids are below 0. Expected numbers of pieces in the vocabulary; 0 is padding.")

@@ -12,6 +12,7 @@ import keras
 
 from kerastl.bert import import_keras_hub, read_tokenizer, write_tokenizer
 from kerastl.files import written_whole
+from kerastl.freezing import freeze_inside
 from kerastl.graph import single
 from kerastl.untrusted import (
     CLASS_NAMES,
@@ -133,6 +134,7 @@ def load(path: str | os.PathLike) -> SavedModel:
     if TOKENIZER in held:
         import_keras_hub()  # so that Keras knows its layers
     model = load_checked(path, held[CONFIG], weights, held[METADATA])
+    freeze_inside(model)
     try:
         if TOKENIZER in held:
             model.preprocessor = read_tokenizer(held[TOKENIZER], model)

@@ -1,7 +1,9 @@
 """Load texts: docstrings of the installed packages, a folder of class folders, or a table -> TextData."""
 
 import csv
+import io
 import os
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +11,7 @@ import numpy as np
 from kerastl.checks import list_some
 from kerastl.data import TextData, make_dataset
 from kerastl.docstrings import PACKAGES, read_task
-from kerastl.sources import PART_NAMES, find_places, nearest_parent
+from kerastl.sources import PART_NAMES, find_places, folders_in, nearest_parent
 from kerastl.splitting import check_splitting, set_parts_aside
 
 DOCSTRINGS = "docstrings"
@@ -34,6 +36,8 @@ def load_texts(
             - a folder with one folder of `.txt` files (UTF-8) for each class, or with such folders below `train` and,
               if you have them, `validation` and `test`;
             - a table, `.csv` (UTF-8), with the columns `text` and `label`.
+            Of a folder or table each text is taken once, and not at all where it has two labels (a warning says so):
+            else it could be in two parts.
         batch_size: texts in a batch, here and in all training on these data.
         validation_split, test_split, seed: as in `load_images`.
 
@@ -44,7 +48,7 @@ def load_texts(
     Raises:
         FileNotFoundError: the folder or table is not there.
         ValueError: no class folders, or only one; an empty text; a table without the two columns, or with a row without
-            a label; a file that is not UTF-8; too few texts in a class.
+            a label or with a value too many; a file that is not UTF-8; too few texts in a class.
         TypeError: no name of a source.
 
     Example:
@@ -54,11 +58,13 @@ def load_texts(
     check_splitting(batch_size, validation_split, test_split, seed)
     if not isinstance(source, str | os.PathLike):
         raise TypeError(f"Received {type(source).__name__}. Expected {DOCSTRINGS!r}, a folder or a .csv file.")
+    if not os.fspath(source):
+        raise ValueError(f"Received an empty name. Expected {DOCSTRINGS!r}, a folder or a .csv file.")
     path = Path(source).expanduser()
     if path.is_dir():
-        texts, labels, rows, class_names = _read_folder(path)
+        texts, labels, rows, class_names = _once(*_read_folder(path))
     elif path.is_file():
-        texts, labels, rows, class_names = _read_table(path)
+        texts, labels, rows, class_names = _once(*_read_table(path))
     elif os.fspath(source) == DOCSTRINGS:
         texts, labels, rows, class_names = _read_docstrings(validation_split, test_split, seed)
     else:
@@ -71,6 +77,23 @@ def load_texts(
     return TextData(
         *(make_dataset(texts, labels, batch_size, part == "train", rows[part]) for part in PART_NAMES), class_names
     )
+
+
+def _once(texts: list, labels: list, rows: dict, class_names: list[str]) -> tuple:
+    """The same, with each text once, and without those that have two labels."""
+    first, classes = {}, {}
+    for number, (text, label) in enumerate(zip(texts, labels, strict=True)):
+        first.setdefault(text, number)
+        classes.setdefault(text, set()).add(label)
+    kept = [number for text, number in first.items() if len(classes[text]) == 1]
+    if len(kept) < len(texts):
+        unclear = len(first) - len(kept)
+        warnings.warn(
+            f"{len(texts) - len(kept):,} of {len(texts):,} texts are left out: copies, and {unclear:,} with more than "
+            "one label. A copy among the test texts would be a leak.",
+            stacklevel=3,
+        )
+    return texts, labels, {part: numbers[np.isin(numbers, kept)] for part, numbers in rows.items()}, class_names
 
 
 def _read_docstrings(validation_split: float, test_split: float, seed: int) -> tuple:
@@ -90,7 +113,7 @@ def _read_folder(folder: Path) -> tuple:
     for part, classes in places.items():
         start = len(texts)
         for label, place in enumerate(classes.values()):
-            files = sorted(place.glob("*.txt"))
+            files = _find_texts(place)
             if not files:
                 raise ValueError(f"{str(place)!r} holds no .txt file. Add texts, or remove the folder.")
             for file in files:
@@ -103,14 +126,38 @@ def _read_folder(folder: Path) -> tuple:
     return texts, labels, rows, list(places["train"])
 
 
-def _read_table(file: Path) -> tuple:
-    table = csv.DictReader(_decode(file).splitlines(keepends=True))
-    if not {"text", "label"} <= set(table.fieldnames or ()):
-        raise ValueError(
-            f"{str(file)!r} has the columns {list_some(table.fieldnames or ['none'])}. Expected a .csv file with the "
-            "columns text and label, named in its first line."
+def _find_texts(folder: Path) -> list[Path]:
+    """The texts of a class, sorted. Hidden files are none: a Mac puts one of its own beside each into an archive."""
+    deeper = [entry.name for entry in folders_in(folder)]
+    if deeper:
+        warnings.warn(
+            f"{str(folder)!r} holds folders ({list_some(deeper)}); what is in them is not read.", stacklevel=4
         )
-    pairs = [((row["text"] or "").strip(), (row["label"] or "").strip()) for row in table]
+    files = [entry for entry in folder.iterdir() if entry.suffix.lower() == ".txt" and not entry.name.startswith(".")]
+    return sorted(file for file in files if not file.is_dir())
+
+
+def _read_table(file: Path) -> tuple:
+    table = csv.DictReader(io.StringIO(_decode(file), newline=""), strict=True)
+    try:
+        names, rows = list(table.fieldnames or ()), list(table)
+    except csv.Error as error:
+        raise ValueError(
+            f"{str(file)!r} is no table: {error} (line {table.line_num}). A quotation mark inside a text is written "
+            'twice, and the text between two of them: "She said ""no"".".'
+        ) from None
+    if names.count("text") != 1 or names.count("label") != 1:
+        raise ValueError(
+            f"{str(file)!r} has the columns {list_some(names or ['none'])}. Expected a .csv file with commas, and in "
+            "its first line the names of the columns: one text, one label."
+        )
+    longer = [str(number) for number, row in enumerate(rows, start=1) if None in row]
+    if longer:
+        raise ValueError(
+            f"{len(longer)} of {len(rows)} rows in {str(file)!r} have more values than there are columns (row "
+            f"{list_some(longer)}, counted from 1 below the names). Put a text with a comma between quotation marks."
+        )
+    pairs = [((row["text"] or "").strip(), (row["label"] or "").strip()) for row in rows]
     for column, what in enumerate(("text", "label")):
         empty = [str(number) for number, pair in enumerate(pairs, start=1) if not pair[column]]
         if empty:
@@ -129,6 +176,12 @@ def _read_table(file: Path) -> tuple:
 
 def _decode(file: Path) -> str:
     try:
-        return file.read_text(encoding="utf-8-sig")
+        with open(file, encoding="utf-8-sig", newline="") as opened:
+            text = opened.read()
     except UnicodeDecodeError as error:
         raise ValueError(f"{str(file)!r} is not UTF-8 ({error.reason}). Save it as UTF-8.") from None
+    except OSError as error:
+        raise ValueError(f"{str(file)!r} cannot be read ({error.strerror}). Mend it, or remove it.") from None
+    if "\0" in text:
+        raise ValueError(f"{str(file)!r} holds bytes of 0, so it is no text in UTF-8. Save it as UTF-8.")
+    return text

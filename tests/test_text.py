@@ -10,7 +10,9 @@ import pytest
 
 import kerastl as tl
 from kerastl import bert
+from kerastl.__main__ import main
 from kerastl.docstrings import Docstring, prose, read_docstrings
+from kerastl.inputs import as_taken
 from programs import ROOT, import_from
 from tiers import slow
 
@@ -150,6 +152,49 @@ def test_a_saved_model_takes_texts_with_its_vocabulary(data, tmp_path):
     np.testing.assert_allclose(*map(keras.ops.convert_to_numpy, (plain(ids), model(ids))), atol=1e-6)
 
 
+@pytest.mark.parametrize("top", [0, 1, "all"])
+def test_what_was_frozen_is_frozen_after_loading_for_plain_keras_too(data, tmp_path, top):
+    model = build(data)
+    if top:
+        tl.unfreeze_top(model, top)
+    loaded = tl.load(tl.save(model, tmp_path / "texts.keras", data.class_names)).model
+    for ours in (model, loaded):
+        ours.compile(keras.optimizers.SGD(0.1), loss="sparse_categorical_crossentropy")
+    train = as_taken(model, data.train)
+    learns = [changed_by(lambda ours=ours: ours.fit(train, verbose=0), ours) for ours in (model, loaded)]
+    assert learns[0] == learns[1]
+    assert [len(ours.trainable_weights) for ours in (model, loaded)] == [len(model.trainable_weights)] * 2
+
+
+def test_a_table_of_copies_has_no_text_in_two_parts(tmp_path):
+    rows = [(f"text {number % 15}", "ab"[number % 15 % 2]) for number in range(60)] + [("both", "a"), ("both", "b")]
+    with pytest.warns(UserWarning, match="47 of 62 texts are left out: copies, and 1 with more than one label"):
+        texts = tl.load_texts(write_table(tmp_path / "texts.csv", rows))
+    found = [set(np.concatenate([texts for texts, _ in part.as_numpy_iterator()])) for part in texts[:3]]
+    assert sum(map(len, found)) == len(set.union(*found)) == 15
+
+
+def test_a_text_with_an_odd_line_break_stays_whole(tmp_path):
+    rows = [(f'one\u2028two\x85three {number},\n"four"', "ab"[number % 2]) for number in range(20)]
+    texts = tl.load_texts(write_table(tmp_path / "texts.csv", rows))
+    found = [text.decode() for part in texts[:3] for batch, _ in part.as_numpy_iterator() for text in batch]
+    assert sorted(found) == sorted(text for text, _ in rows)
+
+
+def test_what_a_mac_puts_beside_a_text_is_no_text(tmp_path):
+    for name in ("no", "yes"):
+        (tmp_path / name / "deeper").mkdir(parents=True)
+        (tmp_path / name / "._0.txt").write_text("hidden", encoding="utf-8")
+        for number in range(5):
+            (tmp_path / name / f"{number}.TXT").write_text(f"{name} {number}", encoding="utf-8")
+    with pytest.warns(UserWarning, match=r"holds folders \(deeper\)"):
+        texts = tl.load_texts(tmp_path)
+    assert sum(len(labels) for part in texts[:3] for _, labels in part) == 10
+    (tmp_path / "no" / "9.txt").write_bytes("seven".encode("utf-16-le"))
+    with pytest.warns(UserWarning, match="folders"), pytest.raises(ValueError, match=r"9\.txt' holds bytes of 0"):
+        tl.load_texts(tmp_path)
+
+
 @pytest.mark.slow
 def test_a_model_of_texts_is_trained_further_after_loading(data, tmp_path):
     model = tl.load(tl.save(build(data), tmp_path / "texts.keras", data.class_names)).model
@@ -159,13 +204,49 @@ def test_a_model_of_texts_is_trained_further_after_loading(data, tmp_path):
     }
 
 
-def test_a_file_whose_vocabulary_is_another_is_refused(data, tmp_path, monkeypatch):
+PIECES = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS]
+
+
+@pytest.mark.parametrize(
+    "vocabulary",
+    [
+        ["a"],
+        PIECES[::-1],
+        [*PIECES[:-1], PIECES[-2]],
+        [*PIECES[:-1], ""],
+        [*PIECES[:-1], "two\nlines"],
+        [*PIECES[:-1], "\ud800"],
+        [*PIECES[:-1], 7],
+        ["[PAD]", *(f"x{number}" for number in range(64))],
+        None,
+    ],
+)
+def test_a_file_whose_vocabulary_cannot_be_that_of_the_model_is_refused(data, tmp_path, monkeypatch, vocabulary):
     from kerastl import saving
 
-    monkeypatch.setattr(saving, "write_tokenizer", lambda model: {"vocabulary": ["a"], "lowercase": True})
+    settings = {"vocabulary": vocabulary, "lowercase": True, "strip_accents": False}
+    monkeypatch.setattr(saving, "write_tokenizer", lambda model: settings)
     file = tl.save(build(data), tmp_path / "texts.keras", data.class_names)
     with pytest.raises(ValueError, match="vocabulary is not that of the model"):
         tl.load(file)
+
+
+def test_a_table_with_an_open_quotation_mark_is_refused_and_not_swallowed(tmp_path):
+    (tmp_path / "table.csv").write_text('label,text\na,"oh\nb,no\na,yes\n', encoding="utf-8")
+    with pytest.raises(ValueError, match=r"is no table: .*quotation mark"):
+        tl.load_texts(tmp_path / "table.csv")
+
+
+def test_the_command_line_says_what_it_knows_of_texts(data, tmp_path, capsys):
+    file = str(tl.save(build(data), tmp_path / "texts.keras", data.class_names))
+    assert not main(["inspect", file])
+    assert "texts of up to 14 word pieces" in capsys.readouterr().out
+    picture = tmp_path / "a.png"
+    picture.write_bytes(b"none")
+    assert main(["predict", file, str(picture)]) == 2
+    assert "takes texts, and the command line knows only pictures" in capsys.readouterr().err
+    assert main(["train", "docstrings", "--base", "small_bert", "--out", str(tmp_path / "run")]) == 2
+    assert "It may be one for texts" in capsys.readouterr().err
 
 
 def test_without_weights_it_begins_at_random(data):
@@ -187,7 +268,9 @@ def test_texts_that_are_too_long_are_counted_once(data):
     [
         ([("one", "a"), (" ", "b")], ("text", "label"), r"1 of 2 rows .* have no text \(row 2"),
         ([("one", "a"), ("two", "")], ("text", "label"), r"1 of 2 rows .* have no label \(row 2"),
-        ([("one", "a")], ("words", "label"), r"has the columns words, label.*columns text and label"),
+        ([("one", "a")], ("words", "label"), r"has the columns words, label.*one text, one label"),
+        ([("one", "a", "b")], ("text", "label", "label"), r"has the columns text, label, label"),
+        ([("one", "a"), ("two", " yes", "b")], ("text", "label"), r"1 of 2 rows .* more values than .* \(row 2"),
         ([("one", "a"), ("two", "a")], ("text", "label"), r"has 1 label \(a\)"),
     ],
 )
@@ -224,6 +307,11 @@ def test_mistakes_are_told(data, monkeypatch):
         tl.evaluate(model, tl.load_images("drawn_species", image_size=32).test)
     with pytest.raises(FileNotFoundError, match="There is no folder or table"):
         tl.load_texts("nowhere")
+    with pytest.raises(ValueError, match="Received an empty name"):
+        tl.load_texts("")
+    ids = as_taken(model, data.test).map(lambda ids, labels: (ids - 9, labels))
+    with pytest.raises(ValueError, match="Some token ids are below 0"):
+        tl.evaluate(model, ids)
     for plot in (tl.plot_images, lambda data: tl.plot_mistakes(tl.evaluate(model, data.test), data)):
         with pytest.raises(TypeError, match=r"Received TextData.*as_arrays\(data\.t"):
             plot(data)

@@ -51,7 +51,9 @@ def adapt_statistics(model: keras.Model, images: np.ndarray, batch: int) -> None
     """Let BatchNorm's means and variances be those of these images (Li et al. 2016, arXiv 1603.04779).
 
     The mean over the batches: the momentum of batch k is 1 - 1/k, so that all count alike and nothing old is left.
+    The images are shuffled: a batch of one class would not see how the classes differ.
     """
+    images = np.random.default_rng(0).permutation(images)
     norms = [layer for layer in model.layers if is_batch_norm(layer)]
     for number, first in enumerate(range(0, len(images), batch), start=1):
         for layer in norms:

@@ -33,10 +33,15 @@ class Start(NamedTuple):
     """What the ways have in common for one seed."""
 
     problem: Problem
-    epochs: int
+    epochs: int  # half of them, rounded down, for a head that comes first
     features: np.ndarray  # (pictures, 1280): the training pictures through the frozen base
     head: list  # the head's weight arrays, trained on them in half of the epochs
     seconds: dict[str, float]  # what the features took, and what the head took with them
+
+    @property
+    def rest(self) -> int:
+        """The epochs that are left after a head that came first."""
+        return self.epochs - self.epochs // 2
 
 
 def network(classes: int) -> keras.Model:
@@ -108,7 +113,7 @@ def two_phases(model, start, rate):
     """The head first; then the top 100 layers with it."""
     model.get_layer("head").set_weights(start.head)
     open_above(model, TOP)
-    fit_above(model, TOP, start, start.epochs // 2, Adam(falling(rate, start, start.epochs // 2)))
+    fit_above(model, TOP, start, start.rest, Adam(falling(rate, start, start.rest)))
 
 
 def at_once(model, start, rate):
@@ -145,8 +150,8 @@ def rates_per_depth(model, start, rate):
     """The head first; then all weights, each part of the base at a lower rate than the one above it."""
     model.get_layer("head").set_weights(start.head)
     open_above(model, ALL)
-    schedule = falling(rate, start, start.epochs // 2)
-    fit_above(model, ALL, start, start.epochs // 2, RatesPerLayer(schedule, factors(model)))
+    schedule = falling(rate, start, start.rest)
+    fit_above(model, ALL, start, start.rest, RatesPerLayer(schedule, factors(model)))
 
 
 def l2_sp(model, start, strength):
@@ -157,7 +162,7 @@ def l2_sp(model, start, strength):
     for weight in model.trainable_weights:
         weight.regularizer = TowardsStart(weight, strength)
     head.kernel.regularizer, head.bias.regularizer = keras.regularizers.L2(HEAD_STRENGTH / 2), None
-    fit_above(model, ALL, start, start.epochs // 2, Adam(falling(L2_SP_RATE, start, start.epochs // 2)))
+    fit_above(model, ALL, start, start.rest, Adam(falling(L2_SP_RATE, start, start.rest)))
 
 
 def probe(start: Start) -> list:
@@ -170,7 +175,7 @@ def lp_ft(model, start, rate):
     """Linear probe to the end; then all weights at a low rate."""
     model.get_layer("head").set_weights(probe(start))
     open_above(model, ALL)
-    fit_above(model, ALL, start, start.epochs // 2, Adam(falling(rate, start, start.epochs // 2)))
+    fit_above(model, ALL, start, start.rest, Adam(falling(rate, start, start.rest)))
 
 
 def wise_ft(model, start, rate):
@@ -187,7 +192,7 @@ def lora(model, start, rate):
     """The head first; then the head and, beside each 1×1 convolution of the base, two small matrices."""
     model.get_layer("head").set_weights(start.head)
     add_lora(model, RANK)
-    fit_above(model, ALL, start, start.epochs // 2, Adam(falling(rate, start, start.epochs // 2)))
+    fit_above(model, ALL, start, start.rest, Adam(falling(rate, start, start.rest)))
 
 
 def batch_norm_statistics(model, start, rate):
@@ -203,7 +208,7 @@ def batch_norm_only(model, start, rate):
     for layer in model.layers:
         if is_batch_norm(layer):
             layer.trainable, layer.momentum = True, 0.9
-    fit_above(model, ALL, start, start.epochs // 2, Adam(falling(rate, start, start.epochs // 2)))
+    fit_above(model, ALL, start, start.rest, Adam(falling(rate, start, start.rest)))
 
 
 class Way(NamedTuple):

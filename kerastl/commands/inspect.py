@@ -5,6 +5,7 @@ from pathlib import Path
 from kerastl.blocks import list_blocks
 from kerastl.commands.figures import check_new_figure, save_figure
 from kerastl.commands.printing import printable
+from kerastl.inputs import takes_texts
 from kerastl.plots.layers import plot_layers
 from kerastl.saving import load, load_summary
 
@@ -17,10 +18,13 @@ def run(args) -> None:
         check_new_figure(Path(args.picture).expanduser())
     model, class_names = load(args.model)
     blocks = list_blocks(model)
-    height, width = model.input_shape[1:3]
+    if takes_texts(model):
+        takes = f"texts of up to {model.input_shape[1] - 2} word pieces"
+    else:
+        takes = "pictures of {}×{} pixels, three colours, 0 to 255".format(*model.input_shape[1:3])
     known = {
         "file": f"{args.model}, {Path(args.model).expanduser().stat().st_size / 1e6:.1f} MB",
-        "takes": f"pictures of {height}×{width} pixels, three colours, 0 to 255",
+        "takes": takes,
         "classes": f"{len(class_names)}: {', '.join(class_names)}",
     }
     for name, value in (known | (load_summary(args.model) or {"training": "nothing is noted in the file"})).items():

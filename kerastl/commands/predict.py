@@ -11,6 +11,7 @@ from kerastl.calls import find_calls
 from kerastl.commands.figures import check_folder, check_new_figure, save_figure
 from kerastl.commands.printing import printable
 from kerastl.explain import grad_cam
+from kerastl.inputs import takes_texts
 from kerastl.plots.pictures import plot_heat
 from kerastl.prediction import Prediction, check_top, predict, read_pixels
 from kerastl.reading import UnreadableError, file_notes, find_pictures
@@ -32,6 +33,11 @@ def run(args) -> int:
     files = _find_pictures(args.images)
     maps = None if args.cam is None else _places_for_maps(args.cam, files)
     saved = load(args.model)
+    if takes_texts(saved.model):
+        raise ValueError(
+            f"{args.model!r} takes texts, and the command line knows only pictures. In Python: "
+            f"`kerastl.predict({args.model!r}, ['a text', 'another'])`."
+        )
     if maps:
         find_calls(saved.model)  # without a base there are no heat maps, which is said before the work
     with file_notes():
