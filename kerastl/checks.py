@@ -183,6 +183,11 @@ def check_size(shape, model) -> None:
     given, taken = tuple(shape), tuple(model.input_shape[1:])
     if len(given) == len(taken) and all(b in (None, a) for a, b in zip(given, taken, strict=True)):
         return
+    if len(taken) == 1:
+        raise ValueError(
+            f"The token ids are {'×'.join(map(str, given))}, the model takes {taken[0]}: one number for each word "
+            "piece. Give texts, or build the model with these data."
+        )
     size = taken[0] if taken[0] == taken[1] else taken[:2]
     if given[2:] == taken[2:]:
         given, taken = given[:2], taken[:2]

@@ -7,6 +7,7 @@ import numpy as np
 
 from kerastl.calls import call_again, find_calls
 from kerastl.graph import is_network
+from kerastl.inputs import takes_texts
 
 
 def without_augmentation(model: keras.Model) -> keras.Model:
@@ -34,6 +35,11 @@ def without_augmentation(model: keras.Model) -> keras.Model:
     Keras 3.15 on torch cannot write one: `save` the model there, and `load` it in Keras on TensorFlow for the export.
     """
     calls = find_calls(model)
+    if takes_texts(model):
+        raise ValueError(
+            f"{model.name!r} takes texts, which are not augmented: export it as it is. It takes token ids, as its "
+            "`preprocessor` makes them."
+        )
     tensors = {id(tensor): tensor for tensor in model.inputs}  # of the old model, and what stands for it in the new one
     call_again([*calls.before, calls.call], tensors, calls.call.operation, leave_out=_can_go)
     call_again(calls.after, tensors)

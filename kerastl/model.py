@@ -85,6 +85,8 @@ def build_model(
         return model
     entry = find_base(base)
     check_image_data(data)
+    if holds_texts(data.train):
+        raise TypeError(f"The data hold texts, and {base!r} takes images. Make them `TextData`, and take 'small_bert'.")
     image_shape = tuple(data.train.element_spec[0].shape[1:])
     check_base(entry, image_shape[:2], weights, builder_arguments)
     if keras.config.image_data_format() == "channels_first":

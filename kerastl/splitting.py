@@ -1,5 +1,7 @@
 """Set images or texts aside for validation and test, once, each class by itself."""
 
+from numbers import Real
+
 import numpy as np
 
 from kerastl.checks import check_seed, is_whole
@@ -10,9 +12,10 @@ def check_splitting(batch_size, validation_split, test_split, seed) -> None:
     if not is_whole(batch_size, least=1):
         raise ValueError(f"Received batch_size={batch_size!r}. Expected a whole number, 1 or more.")
     check_seed(seed)
-    if not (0 < validation_split < 1 and 0 < test_split < 1 and validation_split + test_split < 1):
+    shares = isinstance(validation_split, Real) and isinstance(test_split, Real)
+    if not (shares and 0 < validation_split < 1 and 0 < test_split < 1 and validation_split + test_split < 1):
         raise ValueError(
-            f"Received validation_split={validation_split} and test_split={test_split}. Expected two shares "
+            f"Received validation_split={validation_split!r} and test_split={test_split!r}. Expected two shares "
             "above 0 that leave something for training, such as 0.1 and 0.2."
         )
 

@@ -312,6 +312,15 @@ def test_mistakes_are_told(data, monkeypatch):
     ids = as_taken(model, data.test).map(lambda ids, labels: (ids - 9, labels))
     with pytest.raises(ValueError, match="Some token ids are below 0"):
         tl.evaluate(model, ids)
+    short = as_taken(model, data.test).map(lambda ids, labels: (ids[:, :8], labels))
+    with pytest.raises(ValueError, match="token ids are 8, the model takes 16"):
+        tl.evaluate(model, short)
+    with pytest.raises(ValueError, match="takes texts, which are not augmented"):
+        tl.without_augmentation(model)
+    with pytest.raises(TypeError, match="The data hold texts, and 'MobileNetV2' takes images"):
+        tl.build_model("MobileNetV2", tl.ImageData(*data))
+    with pytest.raises(ValueError, match="validation_split='a'"):
+        tl.load_texts("docstrings", validation_split="a")
     for plot in (tl.plot_images, lambda data: tl.plot_mistakes(tl.evaluate(model, data.test), data)):
         with pytest.raises(TypeError, match=r"Received TextData.*as_arrays\(data\.t"):
             plot(data)
@@ -441,6 +450,23 @@ def test_what_the_page_says_of_opening_more_of_bert_holds(measured):
         for count in text.EPOCHS
     ]
     assert lags == sorted(lags)
+
+
+def test_what_the_page_says_of_the_test_texts_holds(measured):
+    _, text, _ = measured
+    _, labels, rows, class_names = text.texts("kind")
+    share = np.bincount(labels[rows["test"]]) / len(rows["test"])
+    assert class_names[share.argmax()] == "function"
+    assert share.max() == pytest.approx(0.51, abs=0.02)  # other versions of the packages have other texts
+    said, _, rows, _ = text.texts("package")
+    runs_of_eight = {part: [_runs_of_words(said[row], 8) for row in rows[part]] for part in ("train", "test")}
+    known = set.union(*runs_of_eight["train"])
+    assert 0.05 < np.mean([bool(found & known) for found in runs_of_eight["test"]]) < 0.15
+
+
+def _runs_of_words(text: str, length: int) -> set[tuple]:
+    words = text.lower().split()
+    return {tuple(words[first : first + length]) for first in range(len(words) - length + 1)}
 
 
 def test_texts_in_common_with_the_task_are_left_out_of_pre_training(tmp_path):

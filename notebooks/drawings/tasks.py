@@ -35,7 +35,7 @@ def joint_training(ax) -> None:
     for number in range(3):
         butterfly(ax, 22 + 9 * number, 36 - 5 * number, 30)
     word(ax, 50, 138, "old pictures: A")
-    word(ax, 50, 14, "new pictures: B")
+    word(ax, 54, 14, "new pictures: B")
     for y in (96, 52):
         arrow(ax, (84, y), (116, 74), width=2)
     network(ax, 160, 32, 5, width=60, head=False)

@@ -375,9 +375,9 @@ check(
 # ## What you have seen
 #
 # - A text becomes token ids; then all goes on as with pictures. Padding fills the row, and the mask leaves it out.
-# - The two phases run for BERT as for pictures: the same switch, the same lower rate, the same proof of what moved.
+# - The two phases run for BERT as for pictures: the same switch, lower rate, and proof of what moved.
 # - Opening more of the small BERT helps. That its pre-training beats a random start is shown only with all of it open and 200 labels.
-# - Compare with a bag of words first. It takes a second, and the small BERT is not shown to beat it.
+# - Compare with a bag of words first. The small BERT is not shown to beat it.
 #
 # **Can you say it without looking?** What is a token id? What is the mask for? What is the "one additional output layer" in the words of
 # this course?
