@@ -130,7 +130,7 @@ def read_tokenizer(found, model: keras.Model) -> keras.layers.Layer:
 
 
 def _is_piece(piece) -> bool:
-    """Whether something can be a word piece: some letters, on one line, and no half of a letter."""
+    """Whether something can be a word piece: letters on one line (or none), and no half of a letter."""
     return (
-        isinstance(piece, str) and piece.splitlines() == [piece] and piece == piece.encode("utf-8", "ignore").decode()
+        isinstance(piece, str) and len(piece.splitlines()) < 2 and piece == piece.encode("utf-8", "ignore").decode()
     )

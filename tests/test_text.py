@@ -11,6 +11,7 @@ import pytest
 import kerastl as tl
 from kerastl import bert
 from kerastl.__main__ import main
+from kerastl.bases import bundled_folder
 from kerastl.docstrings import Docstring, prose, read_docstrings
 from kerastl.inputs import as_taken
 from programs import ROOT, import_from
@@ -213,7 +214,6 @@ PIECES = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS]
         ["a"],
         PIECES[::-1],
         [*PIECES[:-1], PIECES[-2]],
-        [*PIECES[:-1], ""],
         [*PIECES[:-1], "two\nlines"],
         [*PIECES[:-1], "\ud800"],
         [*PIECES[:-1], 7],
@@ -229,6 +229,12 @@ def test_a_file_whose_vocabulary_cannot_be_that_of_the_model_is_refused(data, tm
     file = tl.save(build(data), tmp_path / "texts.keras", data.class_names)
     with pytest.raises(ValueError, match="vocabulary is not that of the model"):
         tl.load(file)
+
+
+def test_the_vocabulary_of_the_bundled_bert_is_one(data, tmp_path, monkeypatch):
+    monkeypatch.setattr(bert, "bundled_folder", bundled_folder)
+    file = tl.save(build(data), tmp_path / "texts.keras", data.class_names)
+    assert tl.load(file).model.preprocessor.tokenizer.vocabulary_size() > 5000
 
 
 def test_a_table_with_an_open_quotation_mark_is_refused_and_not_swallowed(tmp_path):
