@@ -369,20 +369,74 @@ def test_the_page_holds_the_tables_of_what_was_measured():
         assert [line for line in lines if line not in text] == []
 
 
-def test_what_the_page_says_of_the_near_task_holds():
+STATISTICS = "BatchNorm's statistics"
+# What is shown to differ from two phases, on test pictures and under the shifts, by its sign.
+SHOWN = {
+    ("near", 20): ({STATISTICS: -1}, {STATISTICS: -1}),
+    ("far", 20): (
+        {
+            "head only": -1,
+            "everything at once": 1,
+            "warm-up and cosine": 1,
+            "L2-SP": 1,
+            "WiSE-FT": -1,
+            STATISTICS: -1,
+            "BatchNorm only": -1,
+        },
+        {
+            "head only": -1,
+            "warm-up and cosine": 1,
+            "L2-SP": 1,
+            "LP-FT": -1,
+            "WiSE-FT": -1,
+            STATISTICS: -1,
+            "BatchNorm only": -1,
+        },
+    ),
+}
+
+
+@pytest.mark.parametrize("problem", SHOWN)
+def test_what_the_page_says_of_a_difference_to_two_phases_holds(problem):
+    measured, names = runs.read_runs(), {compare_ways.name_of(*problem, way): way for way in ways.WAYS}
+    basis, *others = sorted(names, key=lambda name: names[name] != "two phases")
+    for what, shown in zip(("test", "shifted"), SHOWN[problem], strict=True):
+        found = runs.paired_tests(measured, basis, others, what)
+        assert {names[name]: np.sign(gain) for name, gain, p in found if p < 0.05} == shown, what
+
+
+def means_of(*problem) -> dict:
     measured = runs.read_runs()
-    names = {way: compare_ways.name_of("near", 20, way) for way in ways.WAYS}
-    others = [name for way, name in names.items() if way != "two phases"]
-    for what in ("test", "shifted"):
-        found = runs.paired_tests(measured, names["two phases"], others, what)
-        ((worse, gain),) = ((name, gain) for name, gain, p in found if p < 0.05)
-        assert worse == names["BatchNorm's statistics"]
-        assert gain < 0
-    means = {}
-    for way, name in names.items():
-        means[way] = {what: values.mean() for what, values in runs.collect(measured, name).items()}
-        assert means[way]["shifted"] < means[way]["test"] - 0.15
-        assert means[way]["night"] == min(means[way][shift] for shift in shifts.SHIFTS)
+    return {
+        way: {
+            what: values.mean() for what, values in runs.collect(measured, compare_ways.name_of(*problem, way)).items()
+        }
+        for way in ways.WAYS
+    }
+
+
+def test_what_the_page_says_of_the_near_task_holds():
+    means = means_of("near", 20)
+    for found in means.values():
+        assert found["shifted"] < found["test"] - 0.15
+        assert found["night"] == min(found[shift] for shift in shifts.SHIFTS)
     assert sorted(means, key=lambda way: means[way]["seconds"])[2] == "two phases"
     assert means["head only"]["test"] == pytest.approx(0.94, abs=0.005)
     assert means["LoRA"]["parameters"] < means["two phases"]["parameters"] / 10
+
+
+def test_what_the_page_says_of_the_far_task_holds():
+    means = means_of("far", 20)
+    ordered = sorted(found["test"] for found in means.values())
+    assert [round(ordered[0], 2), round(ordered[-1], 2)] == [0.55, 0.89]
+    gains = {way: means[way]["test"] - means["two phases"]["test"] for way in means}
+    ways_up = ("everything at once", "warm-up and cosine", "L2-SP")
+    assert [round(gains[way], 2) for way in ways_up] == [0.12, 0.13, 0.05]
+    for what in ("test", "shifted"):
+        shares = [means["WiSE-FT"][f"share {share:g}, {what}"] for share in (0, 0.25, 0.75, 1)]
+        assert shares == sorted(shares)
+    measured = runs.read_runs()
+    at_their_higher = [
+        way for way, (_, values, *_) in ways.WAYS.items() if compare_ways.chosen(measured, "far", 20, way) == values[1]
+    ]
+    assert ways.WAYS.keys() - at_their_higher == {"L2-SP"}

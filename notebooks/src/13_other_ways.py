@@ -217,8 +217,9 @@ for task, pictures in {"near": "flowers", "far": "butterflies"}.items():
         print(f"{name.split(', ')[-1]:24} {cells[0]:26} {cells[1]:26} {runs[0]['parameters']:12,.0f}")
 
 # %% [markdown]
-# How to choose? Here the ways lie close together, and each paper has a task on which its way wins. So begin with two phases. Take
-# another way for a reason, such as few parameters to keep, and measure both on your pictures.
+# How to choose? On the near task the ways lie close together. On the far one those are best in which all of the base learns in all
+# epochs; two phases give half of them to the head. Each paper has a task on which its way wins. So begin with two phases, and on a far
+# task try everything at once, with a warm-up. Measure both on your pictures.
 #
 # ## Break it on purpose
 #
@@ -319,7 +320,8 @@ check(
 #
 # - There are many ways to fine-tune, and each is a few lines. Most open the base, and differ in how.
 # - Test pictures that are like the training pictures do not show everything. Test on shifted ones, too.
-# - LoRA trains few parameters. An average of weights needs no training. Two phases are a good beginning.
+# - LoRA trains few parameters. An average of weights needs no training.
+# - Begin with two phases. On a far task, let all of the base learn, and for longer.
 #
 # **Can you say it without looking?** What is a linear probe, and why does LP-FT begin with it? What does LoRA train instead of a
 # kernel? Why can two networks from one start be averaged?

@@ -18,7 +18,7 @@
 #
 # Only the beginning differs. A network computes with numbers, so a text has to become numbers.
 #
-# This lesson needs KerasHub. Colab has it, and so has `make lab`; else run `pip install kerastl[text]` (Python 3.11 or newer). `WORLD`
+# This lesson needs KerasHub. Colab has it, and so has `make lab`; else run `pip install kerastl[text]` (not for Python 3.10). `WORLD`
 # changes nothing here.
 
 # %%
@@ -84,9 +84,8 @@ print([tokenizer.id_to_token(int(number)) for number in ids])
 # %%
 pack = keras_hub.models.BertTextClassifierPreprocessor(tokenizer, sequence_length=64)
 inputs = pack(texts)
-print({name: tuple(array.shape) for name, array in inputs.items()})
 short = min(range(len(texts)), key=lambda row: len(texts[row]))
-print(texts[short])
+print({name: tuple(array.shape) for name, array in inputs.items()}, texts[short], sep="\n")
 print("ids: ", np.array(inputs["token_ids"][short, :24]))
 print("mask:", np.array(inputs["padding_mask"][short, :24]).astype(int))
 
@@ -101,8 +100,7 @@ print("mask:", np.array(inputs["padding_mask"][short, :24]).astype(int))
 # <details><summary>Answer</summary>Look at the number: far better than a guess. Which words did it?</details>
 
 # %%
-began = time.perf_counter()
-words = TfidfVectorizer(sublinear_tf=True)
+words, began = TfidfVectorizer(sublinear_tf=True), time.perf_counter()
 counter = LogisticRegression(C=10, max_iter=2000).fit(words.fit_transform(texts), labels)
 results = {"bag of words": counter.score(words.transform(test), truth)}
 print(f"bag of words {results['bag of words']:.3f},", "in less than 5 seconds:", time.perf_counter() - began < 5)
@@ -113,7 +111,7 @@ for name, row in zip(data.class_names, counter.coef_, strict=True):
 # ## 3. What did BERT learn without labels?
 #
 # Our small BERT read texts of *other* packages. Some words were hidden behind the piece `[MASK]`, and it had to name them: "Return the [MASK] of the
-# two arrays." (Such words are called *masked*; this is not the mask of section 1.) For this it has to know which words can stand in the same place.
+# two arrays". Such words are called *masked*. (This is not the mask of section 1.) For this it has to know which words can stand in the same place.
 #
 # The first layer of BERT, the **embedding**, has 128 numbers for each piece. Words with similar numbers are similar for BERT.
 #
