@@ -2,7 +2,7 @@
 
 from drawings import picture
 from kerastl.plots.sketch import INK, arrow, block, box, line, lock, network, oval, photo, word
-from kerastl.plots.style import GREY, HELD_OUT, ORANGE, PINK, SKY, YELLOW
+from kerastl.plots.style import GREY, HELD_OUT, PINK, SKY, TEAL, YELLOW
 
 
 def butterfly(ax, x: float, y: float, size: float = 30) -> None:
@@ -11,7 +11,7 @@ def butterfly(ax, x: float, y: float, size: float = 30) -> None:
     for side in (-1, 1):
         for height, wide in ((0.64, 0.34), (0.34, 0.24)):
             place = (x + size * (0.5 + side * 0.21), y + size * height)
-            oval(ax, *place, size * wide, size * wide, facecolor=ORANGE, edgecolor=INK, linewidth=0.6)
+            oval(ax, *place, size * wide, size * wide, facecolor=TEAL, edgecolor=INK, linewidth=0.6)
     line(ax, [x + size / 2] * 2, [y + size * 0.2, y + size * 0.85], width=1.5)
 
 

@@ -18,7 +18,7 @@
 #
 # Only the beginning differs. A network computes with numbers, so a text has to become numbers.
 #
-# This lesson needs KerasHub. Colab has it, and so has `make lab`; else run `pip install kerastl[text]` (not for Python 3.10). `WORLD`
+# This lesson needs KerasHub. Colab has it, and so has `make lab`; else run `pip install kerastl[text]`. `WORLD`
 # changes nothing here.
 
 # %%
@@ -166,7 +166,7 @@ print("learns:", [weights.path for weights in model.trainable_weights])
 print(f"phase 1 {results['phase 1']:.3f}")
 
 # %% [markdown]
-# The line `bert.trainable = False` stands *before* `compile`, as in lesson 5. Only the head learned: 128 × 5 kernel and 5 biases.
+# The line `bert.trainable = False` stands *before* `compile`, as in lesson 5.
 #
 # ## 5. Phase 2, in plain Keras
 #
@@ -292,10 +292,7 @@ cut = sum(len(ids) > 46 for ids in tokenizer(texts))
 
 # %%
 check(
-    "Exercise 1",
-    cut,
-    lambda number: number == sum(len(ids) > 46 for ids in tokenizer(texts)),
-    "Give `tokenizer` all texts. It gives a list of ids for each text. How many pieces of a text fit?",
+    "Exercise 1", cut, lambda number: number == sum(len(ids) > 46 for ids in tokenizer(texts)), "How many pieces fit?"
 )
 
 # %% [markdown]
