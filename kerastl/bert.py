@@ -131,6 +131,4 @@ def read_tokenizer(found, model: keras.Model) -> keras.layers.Layer:
 
 def _is_piece(piece) -> bool:
     """Whether something can be a word piece: letters on one line (or none), and no half of a letter."""
-    return (
-        isinstance(piece, str) and len(piece.splitlines()) < 2 and piece == piece.encode("utf-8", "ignore").decode()
-    )
+    return isinstance(piece, str) and len(piece.splitlines()) < 2 and piece == piece.encode("utf-8", "ignore").decode()

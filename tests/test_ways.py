@@ -373,6 +373,10 @@ STATISTICS = "BatchNorm's statistics"
 # What is shown to differ from two phases, on test pictures and under the shifts, by its sign.
 SHOWN = {
     ("near", 20): ({STATISTICS: -1}, {STATISTICS: -1}),
+    ("near", 100): (
+        {"head only": -1, STATISTICS: -1},
+        {"gradual unfreezing": -1, STATISTICS: -1, "BatchNorm only": -1},
+    ),
     ("far", 20): (
         {
             "head only": -1,
@@ -423,6 +427,13 @@ def test_what_the_page_says_of_the_near_task_holds():
     assert sorted(means, key=lambda way: means[way]["seconds"])[2] == "two phases"
     assert means["head only"]["test"] == pytest.approx(0.94, abs=0.005)
     assert means["LoRA"]["parameters"] < means["two phases"]["parameters"] / 10
+
+
+def test_what_the_page_says_of_more_pictures_of_the_near_task_holds():
+    means = means_of("near", 100)
+    shifted = {way: found["shifted"] for way, found in means.items()}
+    assert max(shifted, key=shifted.get) == "two phases"
+    assert round(shifted["two phases"], 2) == 0.81
 
 
 def test_what_the_page_says_of_the_far_task_holds():
