@@ -229,11 +229,11 @@ ax.set(xticks=range(3), xticklabels=sizes, xlabel="labelled texts of each class"
 legend = ax.legend(fontsize="small")
 
 # %% [markdown]
-# All ways see the same texts in each seed. So they can be compared seed by seed, which shows more than the bars (a *paired test*,
+# All ways see the same texts in each seed. So one can compare seed by seed, which shows more than the bars (a *paired test*,
 # docs/text.md):
 #
 # - With 50 and 200 labels: the more of the small BERT is open, the better. With all of it open, no difference to the bag of words is shown.
-# - From scratch is *better* than the top block alone with 200 labels. All of it open is better than from scratch; this is shown with 200.
+# - From scratch is *better* than the top block alone with 200 labels. All of it open is better (shown with 200).
 # - The larger BERT is better than the bag of words with 50 labels. Is it the text that it read (perhaps texts like these), or its size?
 #   This cannot tell.
 #
