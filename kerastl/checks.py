@@ -178,25 +178,6 @@ def check_seed(seed) -> None:
         raise ValueError(f"Received seed={seed!r}. Expected a whole number from 0 to {2**32 - 1}.")
 
 
-def check_size(shape, model) -> None:
-    """Raise ValueError when images of a shape, (height, width, 3), are not those that a model takes."""
-    given, taken = tuple(shape), tuple(model.input_shape[1:])
-    if len(given) == len(taken) and all(b in (None, a) for a, b in zip(given, taken, strict=True)):
-        return
-    if len(taken) == 1:
-        raise ValueError(
-            f"The token ids are {'×'.join(map(str, given))}, the model takes {taken[0]}: one number for each word "
-            "piece. Give texts, or build the model with these data."
-        )
-    size = taken[0] if taken[0] == taken[1] else taken[:2]
-    if given[2:] == taken[2:]:
-        given, taken = given[:2], taken[:2]
-    raise ValueError(
-        f"The images are {'×'.join(map(str, given))}, the model takes {'×'.join(map(str, taken))}: load them with "
-        f"`image_size={size}`, or build the model with these data."
-    )
-
-
 def check_batches(dataset) -> None:
     """Raise TypeError or ValueError when what is given as a dataset cannot give batches (images, labels)."""
     arrays = [dataset, *dataset] if isinstance(dataset, tuple | list) else [dataset]

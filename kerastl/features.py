@@ -6,11 +6,11 @@ import keras
 import numpy as np
 
 from kerastl.calls import find_calls, pooled_outputs
-from kerastl.checks import check_batches, check_size
+from kerastl.checks import check_batches
 from kerastl.data import ImageData
 from kerastl.engine.fold import fold_norms
 from kerastl.engine.frozen import predict_padded
-from kerastl.inputs import as_taken, check_values
+from kerastl.inputs import as_taken, check_size, check_values
 from kerastl.quiet import no_retracing_warnings
 
 if TYPE_CHECKING:

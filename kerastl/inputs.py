@@ -59,6 +59,25 @@ def as_taken(model: keras.Model, dataset):
     return mapped
 
 
+def check_size(shape, model) -> None:
+    """Raise ValueError when images of a shape, (height, width, 3), are not those that a model takes."""
+    given, taken = tuple(shape), tuple(model.input_shape[1:])
+    if len(given) == len(taken) and all(b in (None, a) for a, b in zip(given, taken, strict=True)):
+        return
+    if takes_texts(model):
+        raise ValueError(
+            f"The token ids are {'×'.join(map(str, given))}, the model takes {taken[0]}: one number for each word "
+            "piece. Give texts, or build the model with these data."
+        )
+    size = taken[0] if taken[0] == taken[1] else taken[:2]
+    if given[2:] == taken[2:]:
+        given, taken = given[:2], taken[:2]
+    raise ValueError(
+        f"The images are {'×'.join(map(str, given))}, the model takes {'×'.join(map(str, taken))}: load them with "
+        f"`image_size={size}`, or build the model with these data."
+    )
+
+
 def check_values(values, model_input) -> None:
     """Raise ValueError when a batch cannot be what a model takes, given its symbolic input.
 

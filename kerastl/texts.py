@@ -11,6 +11,7 @@ import numpy as np
 from kerastl.checks import list_some
 from kerastl.data import TextData, make_dataset
 from kerastl.docstrings import PACKAGES, read_task
+from kerastl.reading import warn_of_files
 from kerastl.sources import PART_NAMES, find_places, folders_in, nearest_parent
 from kerastl.splitting import check_splitting, set_parts_aside
 
@@ -109,6 +110,14 @@ def _read_docstrings(validation_split: float, test_split: float, seed: int) -> t
 
 def _read_folder(folder: Path) -> tuple:
     places = find_places(folder, "texts")
+    inside = {place: folders_in(place) for classes in places.values() for place in classes.values()}
+    deeper = [
+        f"{str(place)!r} holds folders ({list_some([entry.name for entry in found])})"
+        for place, found in inside.items()
+        if found
+    ]
+    if deeper:
+        warn_of_files("Folders inside class folders are left out", deeper, ["Move those texts up that belong to it."])
     texts, labels, rows = [], [], {}
     for part, classes in places.items():
         start = len(texts)
@@ -128,11 +137,6 @@ def _read_folder(folder: Path) -> tuple:
 
 def _find_texts(folder: Path) -> list[Path]:
     """The texts of a class, sorted. Hidden files are none: a Mac puts one of its own beside each into an archive."""
-    deeper = [entry.name for entry in folders_in(folder)]
-    if deeper:
-        warnings.warn(
-            f"{str(folder)!r} holds folders ({list_some(deeper)}); what is in them is not read.", stacklevel=4
-        )
     files = [entry for entry in folder.iterdir() if entry.suffix.lower() == ".txt" and not entry.name.startswith(".")]
     return sorted(file for file in files if not file.is_dir())
 
@@ -151,20 +155,17 @@ def _read_table(file: Path) -> tuple:
             f"{str(file)!r} has the columns {list_some(names or ['none'])}. Expected a .csv file with commas, and in "
             "its first line the names of the columns: one text, one label."
         )
-    longer = [str(number) for number, row in enumerate(rows, start=1) if None in row]
-    if longer:
-        raise ValueError(
-            f"{len(longer)} of {len(rows)} rows in {str(file)!r} have more values than there are columns (row "
-            f"{list_some(longer)}, counted from 1 below the names). Put a text with a comma between quotation marks."
-        )
+    _refuse_rows(
+        file,
+        [None in row for row in rows],
+        "have more values than there are columns",
+        "Put a text with a comma between quotation marks.",
+    )
     pairs = [((row["text"] or "").strip(), (row["label"] or "").strip()) for row in rows]
     for column, what in enumerate(("text", "label")):
-        empty = [str(number) for number, pair in enumerate(pairs, start=1) if not pair[column]]
-        if empty:
-            raise ValueError(
-                f"{len(empty)} of {len(pairs)} rows in {str(file)!r} have no {what} (row {list_some(empty)}, counted "
-                f"from 1 below the names). Expected a text and a label in each: fill them in, or remove the rows."
-            )
+        empty = [not pair[column] for pair in pairs]
+        advice = "Expected a text and a label in each: fill them in, or remove the rows."
+        _refuse_rows(file, empty, f"have no {what}", advice)
     class_names = sorted({label for _, label in pairs})
     if len(class_names) < 2:
         raise ValueError(
@@ -172,6 +173,16 @@ def _read_table(file: Path) -> tuple:
         )
     labels = [class_names.index(label) for _, label in pairs]
     return [text for text, _ in pairs], labels, {"train": np.arange(len(pairs))}, class_names
+
+
+def _refuse_rows(file: Path, wrong: list[bool], what: str, advice: str) -> None:
+    """Raise ValueError that names the rows of a table that are wrong, if there are any."""
+    found = [str(number) for number, is_wrong in enumerate(wrong, start=1) if is_wrong]
+    if found:
+        raise ValueError(
+            f"{len(found)} of {len(wrong)} rows in {str(file)!r} {what} (row {list_some(found)}, counted from 1 below "
+            f"the names). {advice}"
+        )
 
 
 def _decode(file: Path) -> str:

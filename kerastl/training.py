@@ -37,8 +37,8 @@ def train_head(
     """Phase 1: train the head on the frozen base.
 
     The base runs once for each image, not once for each image and epoch: with everything frozen its output cannot
-    change. The result is the same as that of a plain `fit` of the whole model. (But what acts by chance
-    inside a frozen base, such as the dropout of a BERT or an EfficientNet, is off; a plain `fit` has it on.)
+    change. The result is the same as that of a plain `fit` of the whole model. (But what acts by chance inside a
+    frozen base, such as the dropout of a BERT or an EfficientNet, is off; a plain `fit` has it on.)
 
     Args:
         model: as `build_model` returns it; its base is frozen.

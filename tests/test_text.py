@@ -458,6 +458,15 @@ def test_what_the_page_says_of_opening_more_of_bert_holds(measured):
     assert lags == sorted(lags)
 
 
+def test_what_the_page_says_of_the_top_block_beside_from_scratch_holds(measured):
+    runs, _, found = measured
+    names = {count: [f"text, package, {count}, {way}" for way in ("from scratch", "top block")] for count in (50, 200)}
+    tests = {count: runs.paired_tests(found, first, [way], "test")[0][1:] for count, (first, way) in names.items()}
+    assert tests[50][1] > 0.05  # no difference is shown
+    assert tests[200][0] < 0
+    assert tests[200][1] < 0.05
+
+
 def test_what_the_page_says_of_the_test_texts_holds(measured):
     _, text, _ = measured
     _, labels, rows, class_names = text.texts("kind")
@@ -465,14 +474,10 @@ def test_what_the_page_says_of_the_test_texts_holds(measured):
     assert class_names[share.argmax()] == "function"
     assert share.max() == pytest.approx(0.51, abs=0.02)  # other versions of the packages have other texts
     said, _, rows, _ = text.texts("package")
-    runs_of_eight = {part: [_runs_of_words(said[row], 8) for row in rows[part]] for part in ("train", "test")}
-    known = set.union(*runs_of_eight["train"])
-    assert 0.05 < np.mean([bool(found & known) for found in runs_of_eight["test"]]) < 0.15
-
-
-def _runs_of_words(text: str, length: int) -> set[tuple]:
-    words = text.lower().split()
-    return {tuple(words[first : first + length]) for first in range(len(words) - length + 1)}
+    (small_bert,) = import_from("data/make", "small_bert")
+    eights = {part: [small_bert.words_in_a_row(said[row], 8) for row in rows[part]] for part in ("train", "test")}
+    known = set.union(*eights["train"])
+    assert 0.05 < np.mean([bool(found & known) for found in eights["test"]]) < 0.15
 
 
 def test_texts_in_common_with_the_task_are_left_out_of_pre_training(tmp_path):

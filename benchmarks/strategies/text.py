@@ -62,6 +62,14 @@ WAYS = {  # the two values that are tried: learning rates, or the inverse streng
 }
 
 
+STEPS = (  # of which the third table asks whether the second is better
+    (FEATURES, "top block"),
+    ("top block", "all"),
+    ("from scratch", "top block"),
+    ("from scratch", "all"),
+)
+
+
 @cache
 def texts(task: str) -> tuple:
     """(texts, labels, {part: rows}, class names) of a task."""
@@ -178,7 +186,7 @@ def more_open(runs: dict) -> list[str]:
     """The lines of a third table: does it help to open more of BERT, and to begin with what it knows?"""
     lines = ["| task | labelled texts a class | way | beside | difference | p |", "|---|---|---|---|---|---|"]
     for task, per_class in product(TASKS, EPOCHS):
-        for first, way in (FEATURES, "top block"), ("top block", "all"), ("from scratch", "all"):
+        for first, way in STEPS:
             for _, cells in compare(runs, task, per_class, first, [way]):
                 lines.append(f"| {task} | {per_class} | {way} | {first} | {cells} |")
     return lines

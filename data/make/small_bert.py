@@ -39,10 +39,10 @@ LEFT_OUT = (*PACKAGES, "mpl_toolkits")  # the last comes with Matplotlib
 IN_COMMON = 12  # words in a row that no text has in common with the task
 
 
-def words_in_a_row(text: str) -> set[int]:
-    """Every `IN_COMMON` words in a row, as numbers."""
+def words_in_a_row(text: str, count: int = IN_COMMON) -> set[int]:
+    """Every `count` words in a row, as numbers."""
     words = re.findall(r"\w+", text.lower())
-    return {hash(tuple(words[start : start + IN_COMMON])) for start in range(len(words) - IN_COMMON + 1)}
+    return {hash(tuple(words[start : start + count])) for start in range(len(words) - count + 1)}
 
 
 def read_packages(folders: list[Path]) -> tuple[dict[str, list], dict[str, int]]:

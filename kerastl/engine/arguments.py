@@ -6,12 +6,12 @@ from numbers import Real
 
 import keras
 
-from kerastl.checks import check_size, is_whole, list_some
+from kerastl.checks import is_whole, list_some
 from kerastl.data import ImageData, check_image_data
 from kerastl.engine.batches import FRESH
 from kerastl.engine.split import Split
 from kerastl.graph import is_kerass, leaf_layers
-from kerastl.inputs import as_taken
+from kerastl.inputs import as_taken, check_size
 from kerastl.private import can_train
 from kerastl.sources import PART_NAMES
 

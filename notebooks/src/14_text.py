@@ -67,8 +67,9 @@ for label, name in enumerate(data.class_names):
 #
 # ## 1. A text becomes numbers
 #
-# A **tokenizer** has a *vocabulary*: a list of word pieces, here 5,772. It makes all letters small, and cuts a text into pieces of this list. The number of a
-# piece is its **token id**. A word that is not in the list becomes several pieces; `##` means: joined to the one before.
+# A **tokenizer** has a *vocabulary*: a list of word pieces, here 5,772. It makes all letters small, and cuts a text into pieces of
+# this list. The number of a piece is its **token id**. A word that is not in the list becomes several pieces; `##` means: joined to
+# the one before.
 
 # %%
 preset = str(bundled_folder() / "small_bert")
@@ -110,8 +111,9 @@ for name, row in zip(data.class_names, counter.coef_, strict=True):
 # %% [markdown]
 # ## 3. What did BERT learn without labels?
 #
-# Our small BERT read texts of *other* packages. Some words were hidden behind the piece `[MASK]`, and it had to name them: "Return the [MASK] of the
-# two arrays". Such words are called *masked*. (This is not the mask of section 1.) For this it has to know which words can stand in the same place.
+# Our small BERT read texts of *other* packages. Some words were hidden behind the piece `[MASK]`, and it had to name them: "Return
+# the [MASK] of the two arrays". Such words are called *masked*. (This is not the mask of section 1.) For this it has to know which
+# words can stand in the same place.
 #
 # The first layer of BERT, the **embedding**, has 128 numbers for each piece. Words with similar numbers are similar for BERT.
 #
@@ -272,8 +274,8 @@ for name, given in {"its vocabulary": tokenizer, "another order": sorted_tokeniz
 
 # %% [markdown]
 # **Symptom**: the frozen BERT tells the head little. **Cause**: the ids belong to other pieces, so BERT reads another text. **Find it**:
-# look at the words nearest to *two* (one of them may be a letter of another alphabet). **Repair**: take network and tokenizer from one place. `tl.save` keeps both in one file. A wrong pixel scale is a mistake of the same kind
-# (lesson 8).
+# look at the words nearest to *two* (one of them may be a letter of another alphabet). **Repair**: take network and tokenizer from
+# one place. `tl.save` keeps both in one file. A wrong pixel scale is a mistake of the same kind (lesson 8).
 #
 # ## Exercises
 #
