@@ -176,7 +176,6 @@ for layer in model.layers:
         layer.trainable = True
         layer.enable_lora(4)  # freezes the kernel, and adds A and B
 
-# %%
 trained["LoRA"] = fit(1e-2)
 note("LoRA")
 print(trained)
@@ -208,13 +207,21 @@ print(trained)
 
 # %%
 kept = json.loads((bundled_folder() / "strategies.json").read_text())
-for task, pictures in {"near": "flowers", "far": "butterflies"}.items():
-    print(f"{pictures + ', 20 a class':24} {'test (lowest to highest)':26} {'shifted':26} parameters changed")
+
+
+def show(task):
+    print(f"{task + ' task, 20 a class':24} {'test (lowest to highest)':26} {'shifted':26} parameters changed")
     for name in (name for name, runs in kept.items() if name.startswith(f"ways, {task}, 20, ") and len(runs) == 5):
         runs = list(kept[name].values())
         found = [np.array([run[part] for run in runs]) for part in ("test", "shifted")]
         cells = [f"{ends.mean():.3f} ({ends.min():.3f} to {ends.max():.3f})" for ends in found]
         print(f"{name.split(', ')[-1]:24} {cells[0]:26} {cells[1]:26} {runs[0]['parameters']:12,.0f}")
+
+
+show("near")
+
+# %%
+show("far")
 
 # %% [markdown]
 # How to choose? On the near task the ways lie close together. On the far one those are best in which all of the base learns in all
