@@ -60,9 +60,9 @@ def make_parser() -> argparse.ArgumentParser:
     )
     train.add_argument(
         "--layers",
-        default="30",
         metavar="N|NAME|all",
-        help="how many layers to unfreeze from the top, the lowest one's name, or all (default: %(default)s)",
+        help="how many layers to unfreeze from the top, the name of the lowest one or of its block, or all (default: "
+        "30, or half of a base with fewer than 60)",
     )
     train.add_argument("--epochs", type=int, default=10, help="in each of the two phases (default: %(default)s)")
     train.add_argument("--batch-size", type=int, default=32, metavar="IMAGES", help="default: %(default)s")

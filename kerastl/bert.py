@@ -23,7 +23,8 @@ def import_keras_hub():
         import keras_hub
     except ImportError as error:
         raise ImportError(
-            f"Texts need KerasHub, which cannot be imported ({error}). Install it: `pip install kerastl[text]`."
+            f"This needs KerasHub, which cannot be imported ({error}). Install it: `pip install kerastl[text]` for "
+            "texts, `pip install kerastl[hub]` for a backbone."
         ) from error
     return keras_hub
 

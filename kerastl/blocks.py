@@ -7,7 +7,7 @@ from typing import NamedTuple
 import keras
 
 from kerastl.calls import find_calls
-from kerastl.graph import is_batch_norm, is_network, leaf_layers, live_tensors, own_weights, run_order
+from kerastl.graph import is_batch_norm, is_whole_block, leaf_layers, live_tensors, own_weights, run_order
 from kerastl.inputs import noun_of
 
 
@@ -82,11 +82,22 @@ def list_blocks(model: keras.Model) -> Blocks:
         6405
     """
     calls = find_calls(model)
-    nodes = run_order(calls.base)
-    edges = [0, *(number + 1 for number in _ends(nodes)), len(nodes)]
-    pieces = [nodes[start:end] for start, end in itertools.pairwise(edges) if start < end]
-    inside = [_describe(piece) for piece in _join_weightless(pieces)]
+    inside = [_describe(piece) for piece in _pieces(calls.base)]
     return Blocks([_describe(calls.before, noun_of(model).removesuffix("s")), *inside, _describe(calls.after, "head")])
+
+
+def first_layers(base: keras.Model) -> dict[str, str]:
+    """{name of a block of a base: name of the lowest layer in it, as `base.layers` has them}."""
+    places = {layer.name: number for number, layer in enumerate(base.layers)}
+    inside = {_name_of(piece): [node.operation.name for node in piece] for piece in _pieces(base)}
+    return {block: min((name for name in names if name in places), key=places.get) for block, names in inside.items()}
+
+
+def _pieces(base: keras.Model) -> list[list]:
+    """The calls of each block of a base."""
+    nodes = run_order(base)
+    edges = [0, *(number + 1 for number in _ends(nodes)), len(nodes)]
+    return _join([nodes[start:end] for start, end in itertools.pairwise(edges) if start < end])
 
 
 def _ends(nodes: list) -> list[int]:
@@ -103,17 +114,11 @@ def _ends(nodes: list) -> list[int]:
         meets = len(inputs) > 1 and not _gates(node.operation)
         starts = len(after) > 1 and not any(map(_gates, after))
         pools = bool(inputs) and not _weights([node]) and _smaller(output, inputs[0])
-        whole = any(map(_is_whole_block, [node.operation, *after]))
+        whole = any(map(is_whole_block, [node.operation, *after]))
         cell = len(live) == 2 and len(inputs) > 2  # NASNet: a cell reads the two cells before it
         if (len(live) == 1 and (meets or starts or pools or whole)) or cell:
             found.append(number)
     return found
-
-
-def _is_whole_block(operation) -> bool:
-    """Whether an operation is one layer that holds several with weights, such as a transformer's."""
-    inside = leaf_layers(operation) if isinstance(operation, keras.Layer) and not is_network(operation) else ()
-    return sum(bool(leaf.weights) for leaf in inside) > 1
 
 
 def _gates(operation) -> bool:
@@ -129,11 +134,14 @@ def _weights(nodes: list) -> bool:
     return any(getattr(node.operation, "weights", None) for node in nodes)
 
 
-def _join_weightless(pieces: list[list]) -> list[list]:
-    """A piece without weights (an activation between two ends) goes to the block before it, or else after it."""
+def _join(pieces: list[list]) -> list[list]:
+    """A piece without weights (an activation between two ends) goes to the block before it, or else after it.
+
+    So do two pieces of one name: the attention and the perceptron of a transformer's block.
+    """
     joined = []
     for piece in pieces:
-        if joined and not (_weights(piece) and _weights(joined[-1])):
+        if joined and not (_weights(piece) and _weights(joined[-1]) and _name_of(piece) != _name_of(joined[-1])):
             joined[-1] = joined[-1] + piece
         else:
             joined.append(piece)
@@ -155,7 +163,7 @@ def _describe(nodes: list, name: str | None = None) -> Block:
     trainable = _count(moving)
     held_still = sum(_count(norm.weights) for norm in held)
     return Block(
-        name=name or _name([operation.name for operation in operations if getattr(operation, "weights", None)]),
+        name=name or _name_of(nodes),
         layers=len(operations),
         trainable=trainable,
         frozen=sum(_count(own_weights(leaf)) for leaf in leaves) - trainable - held_still,
@@ -170,8 +178,9 @@ def _count(weights: list) -> int:
     return sum(math.prod(weight.shape) for weight in weights)
 
 
-def _name(names: list[str]) -> str:
+def _name_of(nodes: list) -> str:
     """What the layers of a block have in common in their names, such as "block_13"; else the name of the first."""
+    names = [node.operation.name for node in nodes if getattr(node.operation, "weights", None)]
     parts = [name.replace("/", "_").split("_") for name in names]
     shared = [same[0] for same in itertools.takewhile(lambda same: len(set(same)) == 1, zip(*parts, strict=False))]
     speaks = len(shared) > 1 or any(letter.isdigit() for letter in "".join(shared))

@@ -157,7 +157,14 @@ def _last_maps(calls: Calls):
     alone = [
         live[0] for node, live in zip(nodes, live_tensors(nodes), strict=True) if len(live) == 1 and not _pads(node)
     ]
-    maps = [tensor for tensor in alone if len(tensor.shape) == 4]  # the base may pool at its end
+    first = calls.base.inputs[0]
+    maps = [
+        tensor for tensor in alone if len(tensor.shape) == 4 and tensor is not first
+    ]  # the base may pool at its end
+    if not maps:
+        raise ValueError(
+            f"{calls.base.name!r} gives no maps of places but tokens, as a transformer does: it has no heat maps."
+        )
     enough = [tensor for tensor in maps if FEWEST_PLACES <= tensor.shape[1] < 4 * FEWEST_PLACES]
     return maps[-1] if maps[-1].shape[1] >= FEWEST_PLACES or not enough else enough[-1]
 

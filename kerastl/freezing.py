@@ -8,6 +8,7 @@ from typing import NamedTuple
 import keras
 import numpy as np
 
+from kerastl.blocks import first_layers
 from kerastl.graph import find_base_model, is_batch_norm, leaf_layers, sublayers
 
 
@@ -51,14 +52,15 @@ def unfreeze_top(model: keras.Model, layers: int | str) -> Unfrozen:
     Args:
         model: as `build_model` returns it.
         layers: how many layers to unfreeze, counted from the top as in `base.layers[-layers:]`; or the name of the
-            lowest layer to unfreeze; or "all". A count includes layers without weights (ReLU, Add): the result tells
-            what it came to.
+            lowest layer, or of the lowest block as `list_blocks` calls it ("block_14"); or "all". A count includes
+            layers without weights (ReLU, Add): the result tells what it came to.
 
     Returns:
         `Unfrozen(first_layer, layers, layers_with_weights, parameters, batch_norms_held)`.
 
     Raises:
-        ValueError: no such layer; `layers` below 1 or above the number of layers; nothing there has weights to train.
+        ValueError: no such layer or block; `layers` below 1 or above the number of layers; nothing there has weights to
+            train.
 
     Example:
         >>> unfreeze_top(model, 30).layers_with_weights
@@ -110,13 +112,15 @@ def _find_start(base: keras.Model, layers: int | str) -> int:
         return 0
     if isinstance(layers, str):
         names = [layer.name for layer in base.layers]
-        if layers not in names:
-            near = suggest(layers, names)
+        blocks = {} if layers in names else first_layers(base)
+        name = blocks.get(layers, layers)
+        if name not in names:
+            near = suggest(layers, {*names, *(block for block in blocks if "…" not in block)})
             raise ValueError(
-                f"{base.name!r} has no layer {layers!r}. "
+                f"{base.name!r} has no layer or block {layers!r}. "
                 + (near if near.startswith("Did") else "See `[layer.name for layer in base.layers]`.")
             )
-        return names.index(layers)
+        return names.index(name)
     return len(base.layers) - int(layers)
 
 
@@ -134,18 +138,6 @@ def _set_trainable(base: keras.Model, to_train: list) -> None:
             visit(child)
 
     visit(base)
-
-
-def freeze_inside(layer) -> None:
-    """Freeze all that is in a frozen layer.
-
-    A layer that makes layers of its own when it is built, such as a transformer block of KerasHub, comes out of a file
-    with its flag, and with these open.
-    """
-    for child in sublayers(layer):
-        if not (layer.trainable or isinstance(layer, keras.Model)):
-            child.trainable = False
-        freeze_inside(child)
 
 
 class Change(NamedTuple):

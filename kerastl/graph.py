@@ -33,6 +33,16 @@ def check_model(model) -> None:
         )
 
 
+def check_network(model) -> None:
+    """As `check_model`; and raise ValueError when it cannot be seen from outside how a model computes."""
+    check_model(model)
+    if not is_network(model):
+        raise ValueError(
+            f"{model.name!r} has a `call` of its own: how it computes cannot be seen from outside. Expected a model "
+            "that is built from tensors, `keras.Model(inputs, outputs)`, or a Sequential."
+        )
+
+
 def find_base_model(model: keras.Model) -> keras.Model:
     """The base inside a model: its one nested functional network with weights.
 
@@ -42,12 +52,7 @@ def find_base_model(model: keras.Model) -> keras.Model:
         TypeError: `model` is not a Keras model.
         ValueError: it is not built, or has several inputs or outputs; there is no such network in it, or more than one.
     """
-    check_model(model)
-    if not is_network(model):
-        raise ValueError(
-            f"{model.name!r} has a `call` of its own: how it computes cannot be seen from outside. Expected a model "
-            "that is built from tensors, `keras.Model(inputs, outputs)`, or a Sequential."
-        )
+    check_network(model)
     nested = [layer for layer in model.layers if is_network(layer) and layer.weights]
     if len(nested) > 1:
         nested = [layer for layer in nested if _makes_features(layer)] or nested
@@ -111,10 +116,23 @@ def leaf_layers(layer: keras.layers.Layer) -> Iterator[keras.layers.Layer]:
         yield from leaf_layers(child)
 
 
+def all_layers(layer: keras.layers.Layer) -> Iterator[keras.layers.Layer]:
+    """A layer, and all in it, at any depth."""
+    yield layer
+    for child in sublayers(layer):
+        yield from all_layers(child)
+
+
 def own_weights(layer: keras.layers.Layer) -> list:
     """The weights of a layer without those of the layers in it."""
     theirs = {id(weight) for child in sublayers(layer) for weight in child.weights}
     return [weight for weight in layer.weights if id(weight) not in theirs]
+
+
+def is_whole_block(operation) -> bool:
+    """Whether an operation is one layer that holds several with weights, such as a transformer's."""
+    inside = leaf_layers(operation) if isinstance(operation, keras.Layer) and not is_network(operation) else ()
+    return sum(bool(leaf.weights) for leaf in inside) > 1
 
 
 def is_batch_norm(layer: keras.layers.Layer) -> bool:

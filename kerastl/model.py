@@ -1,31 +1,30 @@
 """Build the model: augment -> preprocess -> frozen pre-trained base -> pool -> dropout -> classifier."""
 
-import inspect
 import os
-import warnings
-from numbers import Real
-from pathlib import Path
+from collections.abc import Callable
 
 import keras
 
-from kerastl.bases import BUNDLED_WEIGHTS, Base, bundled_folder, find_base
+from kerastl.backbones import take_network
+from kerastl.bases import find_base
 from kerastl.bert import build_bert, warn_of_long_texts
 from kerastl.data import ImageData, TextData, check_image_data
 from kerastl.freezing import freeze
 from kerastl.graph import leaf_layers
 from kerastl.inputs import holds_texts
+from kerastl.pretrained import build_base
 
-_OURS = {  # arguments of the builders that are decided here, or play no role without the top
-    *("include_top", "weights", "input_tensor", "input_shape", "pooling", "classes", "classifier_activation"),
-}
+_POOLINGS = ("avg", "max", "both", "token")
 
 
 def build_model(
-    base: str,
+    base: str | keras.Model,
     data: ImageData,
     *,
     weights: str | os.PathLike | None = "imagenet",
+    preprocess: Callable | None = None,
     augment: bool | keras.Layer = True,
+    pooling: str = "avg",
     dropout: float = 0.2,
     **builder_arguments: object,
 ) -> keras.Model:
@@ -33,11 +32,18 @@ def build_model(
 
     Args:
         base: name of a Keras Application, such as "MobileNetV2". `kerastl.BASES` lists them all. For texts,
-            "small_bert" (bundled) or a BERT of KerasHub, such as "bert_tiny_en_uncased" (downloaded once).
+            "small_bert" (bundled) or a BERT of KerasHub, such as "bert_tiny_en_uncased" (downloaded once). Or a network
+            of your own without its head, or a backbone of KerasHub (`pip install kerastl[hub]`): a functional
+            `keras.Model` from images (batch, height, width, 3) to features, (batch, height, width, channels), (batch,
+            tokens, channels) or (batch, channels). It is used itself, with the weights that it has; it is no copy.
         data: `ImageData` or `TextData`; the image size and the number of classes come from it.
         weights: "imagenet" (Keras downloads them once), "garden" (bundled; MobileNetV2 with alpha=0.35), None for
             random weights, or a file of weights for this base without its top (`.weights.h5` or `.h5`). For texts only
             None, or nothing: then they are those that belong to the base.
+        preprocess: only for a network of your own, and needed there: what makes of pixels 0–255 what the network was
+            trained on, as a layer, `keras.layers.Rescaling(1 / 255)`, or a function of Keras's, such as
+            `keras.applications.resnet.preprocess_input`; of KerasHub's `ImageConverter` only the scaling is taken.
+            `keras.layers.Identity()` where pixels are right as they are.
         augment: put random flips, small turns and zooms in front; False for nothing; or a layer, such as
             `keras.layers.RandomBrightness(0.2)`, several of them in a `keras.Sequential`. It takes pixels 0–255 and
             gives as many of the same range. Take only changes after which the class is still right: flips harm where
@@ -45,6 +51,8 @@ def build_model(
             views cost 0.017 of accuracy). They act in training, and not in `predict` and `evaluate`. When you call the
             model yourself, say `training=False`: Keras's augmentation layers take it that you are training unless they
             are told (fact 13 in tests/test_traps.py). To export it, take `without_augmentation(model)`.
+        pooling: what makes one vector of the features: "avg", their mean over all places (or tokens); "max"; "both",
+            one after the other; or "token", the first of the tokens, for a transformer that has a class token.
         dropout: share of the pooled features that are dropped in each training step.
         **builder_arguments: passed to the builder in `keras.applications`, as `alpha=0.35`. For texts only
             `sequence_length`, how many word pieces of a text the model reads, with one at its beginning and one at its
@@ -57,11 +65,14 @@ def build_model(
         ids of strings, and the functions of kerastl use it. The head reads the mean of what BERT gives for each token.
 
     Raises:
-        TypeError: the base is no name; an argument that the builder does not take; `augment` is no layer.
+        TypeError: the base is neither a name nor a network; an argument that the builder does not take; `augment` is no
+            layer.
         ValueError: unknown base; images too small for it; weights of another shape or for another base; a width
             (`alpha`) that is not above 0, or one for which there are no ImageNet weights; a layer in `augment` that
             changes the size, has weights to train, mixes pictures of several classes, or could not be loaded again;
             Keras is set to channels first.
+            A network of your own without `preprocess`, with a head, of another image size than the data, or with
+            `weights`; a pooling that its features do not allow.
         FileNotFoundError: the file of weights is not there.
         ConnectionError: Keras could not download the weights.
         ImportError: texts, and KerasHub is not installed.
@@ -83,25 +94,51 @@ def build_model(
         model.preprocessor = preprocessor
         warn_of_long_texts(model, (texts for part in data[:3] if holds_texts(part) for texts, _ in part))
         return model
-    entry = find_base(base)
+    own = isinstance(base, keras.Model)
+    name = base.name if own else find_base(base).name
     check_image_data(data)
     if holds_texts(data.train):
-        raise TypeError(f"The data hold texts, and {base!r} takes images. Make them `TextData`, and take 'small_bert'.")
-    image_shape = tuple(data.train.element_spec[0].shape[1:])
-    check_base(entry, image_shape[:2], weights, builder_arguments)
+        raise TypeError(f"The data hold texts, and {name!r} takes images. Make them `TextData`, and take 'small_bert'.")
     if keras.config.image_data_format() == "channels_first":
         raise ValueError(
             "Keras is set to channels first. Expected images (height, width, 3), as the data give them: call "
             "`keras.config.set_image_data_format('channels_last')`."
         )
-    base_model = _build_base(entry, image_shape, weights, builder_arguments)
-
+    if preprocess is not None and not own:
+        raise ValueError(f"Received `preprocess`, but {name!r} has its own. It is for a network of your own.")
+    image_shape = tuple(data.train.element_spec[0].shape[1:])
     image = keras.Input(image_shape, name="image")
+    if own:
+        base_model, preprocess = take_network(base, image_shape, preprocess, weights, builder_arguments)
+    else:
+        base_model, preprocess = build_base(find_base(base), image_shape, weights, builder_arguments)
     x = _augment(image, augment)
-    x = entry.preprocess(x)
+    x = preprocess(x)
     x = base_model(x)  # not `training=False`: released Keras 3 overrides it in fit (facts 1 and 10)
-    x = keras.layers.GlobalAveragePooling2D(name="pool")(x)
-    return _add_classifier(image, x, base, data, dropout)
+    return _add_classifier(image, _pool(x, pooling), name, data, dropout)
+
+
+def _pool(features, pooling: str):
+    """One vector for each image, (batch, …), from what a base gives."""
+    layers, rank = keras.layers, len(features.shape)
+    if pooling not in _POOLINGS:
+        raise ValueError(f"Received pooling={pooling!r}. Expected one of {', '.join(map(repr, _POOLINGS))}.")
+    if pooling == "token" and rank != 3:
+        raise ValueError(
+            f"Received pooling='token', and the base gives {tuple(features.shape)}. Expected tokens, (None, tokens, "
+            "channels), as a transformer gives them. Take 'avg'."
+        )
+    if rank == 2:  # a network that pools by itself
+        return layers.Identity(name="pool")(features)
+    if pooling == "token":
+        return features[:, 0]
+    means, highest = {
+        3: (layers.GlobalAveragePooling1D, layers.GlobalMaxPooling1D),
+        4: (layers.GlobalAveragePooling2D, layers.GlobalMaxPooling2D),
+    }[rank]
+    if pooling == "both":
+        return layers.Concatenate(name="pool")([means(name="mean")(features), highest(name="max")(features)])
+    return (means if pooling == "avg" else highest)(name="pool")(features)
 
 
 def _add_classifier(taken, pooled, base: str, data: ImageData, dropout: float) -> keras.Model:
@@ -111,54 +148,6 @@ def _add_classifier(taken, pooled, base: str, data: ImageData, dropout: float) -
     model = keras.Model(taken, classifier(x), name=f"{base}_classifier")
     freeze(model)
     return model
-
-
-def check_base(entry: Base, image_size: tuple[int, int], weights, builder_arguments: dict) -> None:
-    """Raise what `build_model` raises of a base that cannot be built so: no picture is needed to find it."""
-    if min(image_size) < entry.smallest_image:
-        raise ValueError(
-            f"The images are {image_size[0]}×{image_size[1]} pixels. {entry.name} needs at least "
-            f"{entry.smallest_image}×{entry.smallest_image}: load them with a larger `image_size`."
-        )
-    taken = [name for name in inspect.signature(entry.builder).parameters if name not in _OURS]
-    for name, value in builder_arguments.items():
-        if name not in taken:
-            raise TypeError(f"Received {name}={value!r}. {entry.name} takes no {name}; it takes: {', '.join(taken)}.")
-    alpha = builder_arguments.get("alpha", 1)
-    if not isinstance(alpha, Real) or not alpha > 0:
-        raise ValueError(f"Received alpha={alpha!r}. Expected a width above 0, such as 0.35; 1 is the usual one.")
-    if weights in BUNDLED_WEIGHTS and not _fits(entry, weights, builder_arguments):
-        bundled = BUNDLED_WEIGHTS[weights]
-        arguments = "".join(f", {key}={value}" for key, value in bundled.builder_arguments.items())
-        raise ValueError(
-            f"The weights {weights!r} belong to {bundled.base}{arguments}. Received {entry.name} with "
-            f"{builder_arguments or 'no arguments'}."
-        )
-    file = _file_of(weights)
-    if file and not file.is_file():
-        raise FileNotFoundError(
-            f"There is no file of weights {str(file)!r}. Expected 'imagenet', {', '.join(map(repr, BUNDLED_WEIGHTS))}, "
-            "None, or a file."
-        )
-    if file and file.suffix == ".keras":
-        raise ValueError(
-            f"{str(file)!r} is a whole model, not the weights of a base. Expected a file that ends in .weights.h5 or "
-            ".h5."
-        )
-
-
-def _fits(entry: Base, bundled_weights: str, builder_arguments: dict) -> bool:
-    bundled = BUNDLED_WEIGHTS[bundled_weights]
-    wanted = {**bundled.builder_arguments, **builder_arguments}
-    return entry.name == bundled.base and wanted == bundled.builder_arguments
-
-
-def _file_of(weights) -> Path | None:
-    if weights in (None, "imagenet"):
-        return None
-    if weights in BUNDLED_WEIGHTS:
-        return bundled_folder() / BUNDLED_WEIGHTS[weights].file
-    return Path(weights).expanduser()
 
 
 def _augment(image, augment: bool | keras.Layer):
@@ -192,40 +181,3 @@ def _augment(image, augment: bool | keras.Layer):
     if reason:
         raise ValueError(f"Received {augment.name!r} as `augment`, which {reason}.")
     return x
-
-
-def _build_base(entry: Base, image_shape, weights, builder_arguments) -> keras.Model:
-    file = _file_of(weights)
-    if weights in BUNDLED_WEIGHTS:
-        builder_arguments = BUNDLED_WEIGHTS[weights].builder_arguments
-    if file:
-        weights = None
-    try:
-        model = entry.builder(include_top=False, weights=weights, input_shape=image_shape, **builder_arguments)
-    except (TypeError, ValueError):
-        raise
-    except Exception as error:
-        if weights is None:
-            raise
-        bundled = [name for name in BUNDLED_WEIGHTS if _fits(entry, name, builder_arguments)]
-        raise ConnectionError(
-            f"Keras could not download the ImageNet weights of {entry.name} ({error}). Check the connection; copy the "
-            "file from another machine to ~/.keras/models; or give a file."
-            + "".join(f' Or use weights="{name}", which is bundled.' for name in bundled)
-        ) from error
-    if file:
-        _load_weights(model, file)
-    return model
-
-
-def _load_weights(model: keras.Model, file: Path) -> None:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", UserWarning)  # of weights that the file lacks Keras only warns
-            model.load_weights(file)
-    except (ValueError, KeyError, OSError, UserWarning) as error:
-        said = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise ValueError(
-            f"The weights in {str(file)!r} do not fit {model.name!r} without its top: {said}. Expected a file that the "
-            "base's `save_weights` wrote, or Keras's own."
-        ) from error

@@ -12,16 +12,19 @@ import keras
 
 from kerastl.bert import import_keras_hub, read_tokenizer, write_tokenizer
 from kerastl.files import written_whole
-from kerastl.freezing import freeze_inside
-from kerastl.graph import single
+from kerastl.graph import all_layers, single
 from kerastl.untrusted import (
     CLASS_NAMES,
     CONFIG,
+    DIGESTS,
+    FLAGS,
     METADATA,
     SUMMARY,
     TOKENIZER,
     WEIGHTS,
+    check_digests,
     load_checked,
+    make_digests,
     read_json,
     read_members,
 )
@@ -80,14 +83,16 @@ def save(
         raise IsADirectoryError(f"{str(path)!r} is a folder. Choose another name.")
     class_names = check_class_names(class_names, model)
     with written_whole(path) as unfinished:
-        # the same layers, no optimizer
-        keras.Model(single(model.inputs), single(model.outputs), name=model.name).save(unfinished)
+        bare = keras.Model(single(model.inputs), single(model.outputs), name=model.name)  # no optimizer
+        bare.save(unfinished)
         with zipfile.ZipFile(unfinished, "a") as archive:
             archive.writestr(CLASS_NAMES, json.dumps(class_names))
             if summary is not None:
                 archive.writestr(SUMMARY, json.dumps(summary))
             if hasattr(model, "preprocessor"):
                 archive.writestr(TOKENIZER, json.dumps(write_tokenizer(model)))
+            archive.writestr(FLAGS, json.dumps([layer.trainable for layer in all_layers(bare)]))
+            archive.writestr(DIGESTS, json.dumps(make_digests(archive)))
             config = json.loads(archive.read(CONFIG))
     try:
         check_config(config)
@@ -121,7 +126,7 @@ def load(path: str | os.PathLike) -> SavedModel:
         ['daisy', 'dandelion', 'rose', 'sunflower', 'tulip']
     """
     path = _as_file(path)
-    members = read_members(path, CONFIG, METADATA, WEIGHTS, CLASS_NAMES, TOKENIZER)
+    members = read_members(path, CONFIG, METADATA, WEIGHTS, CLASS_NAMES, TOKENIZER, FLAGS, DIGESTS)
     if CLASS_NAMES not in members:
         raise ValueError(
             f"{str(path)!r} has no class names inside. Save models with `kerastl.save`, which puts them there."
@@ -129,18 +134,29 @@ def load(path: str | os.PathLike) -> SavedModel:
     missing = [name for name in (CONFIG, METADATA, WEIGHTS) if name not in members]
     if missing:
         raise ValueError(f"{str(path)!r} has no {' and no '.join(missing)} inside: it is damaged.")
-    weights = members.pop(WEIGHTS)
-    held = {name: read_json(path, name, content) for name, content in members.items()}
-    if TOKENIZER in held:
+    held = {name: read_json(path, name, content) for name, content in members.items() if name != WEIGHTS}
+    if TOKENIZER in held or b"keras_hub" in members[CONFIG]:
         import_keras_hub()  # so that Keras knows its layers
-    model = load_checked(path, held[CONFIG], weights, held[METADATA])
-    freeze_inside(model)
+    model = load_checked(path, held[CONFIG], members[WEIGHTS], held[METADATA])
+    check_digests(path, members)
     try:
+        _set_flags(model, held.get(FLAGS))
         if TOKENIZER in held:
             model.preprocessor = read_tokenizer(held[TOKENIZER], model)
         return SavedModel(model, check_class_names(held[CLASS_NAMES], model))
     except ValueError as error:
         raise ValueError(f"{str(path)!r} is damaged. {error}") from None
+
+
+def _set_flags(model: keras.Model, flags) -> None:
+    """What is frozen, for each layer at any depth: Keras keeps it only of those that stand in the config."""
+    if flags is None:  # an older file
+        return
+    layers = list(all_layers(model))
+    if not (isinstance(flags, list) and len(flags) == len(layers) and all(isinstance(flag, bool) for flag in flags)):
+        raise ValueError("What it says of frozen layers does not fit the model.")
+    for layer, flag in zip(layers, flags, strict=True):  # a layer comes before those in it, whose flags it sets, too
+        layer.trainable = flag
 
 
 def load_summary(path: str | os.PathLike) -> dict | None:

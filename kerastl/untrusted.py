@@ -1,5 +1,6 @@
 """Open a model's file that may come from anybody: what it holds is looked at before Keras reads it."""
 
+import hashlib
 import io
 import json
 import math
@@ -22,12 +23,15 @@ from kerastl.vocabulary import check_config, refused_names
 CONFIG, METADATA, WEIGHTS = "config.json", "metadata.json", "model.weights.h5"  # Keras's own members of the archive
 # Ours; Keras leaves them alone (fact 6).
 CLASS_NAMES, SUMMARY, TOKENIZER = "class_names.json", "training.json", "tokenizer.json"
+FLAGS, DIGESTS = "trainable.json", "digests.json"
 _MOST_BYTES = {
     CONFIG: 10_000_000,  # the longest of all bases, NASNetLarge, takes 1,034,000
     METADATA: 1_000_000,
     WEIGHTS: 20_000_000_000,  # the most of all bases, ConvNeXtXLarge, are 1,400,000,000
     CLASS_NAMES: 1_000_000,
     SUMMARY: 1_000_000,
+    FLAGS: 1_000_000,
+    DIGESTS: 10_000,
     TOKENIZER: 10_000_000,  # multilingual BERT, 120,000 word pieces, takes 2,000,000
 }
 # The modules of Keras whose classes compute, and the layers that run something else than Keras.
@@ -78,6 +82,33 @@ def _check_members(path: Path, members: list[zipfile.ZipInfo]) -> None:
             raise ValueError(f"{name!r} in {str(path)!r} is encrypted, or a link. Expected a plain file.")
         if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
             raise ValueError(f"{name!r} in {str(path)!r} is packed in a way that `kerastl.save` does not use.")
+
+
+def make_digests(archive: zipfile.ZipFile) -> dict[str, str]:
+    """SHA-256 of each member of an archive, by its name."""
+    found = {name: hashlib.sha256() for name in archive.namelist()}
+    for name, digest in found.items():
+        with archive.open(name) as member:
+            while some := member.read(1 << 20):
+                digest.update(some)
+    return {name: digest.hexdigest() for name, digest in found.items()}
+
+
+def check_digests(path: Path, members: dict[str, bytes]) -> None:
+    """Raise ValueError when a member is not as `make_digests` found it. Older files have no digests.
+
+    The archive's own checksums find a damage of the disk, but not one that came before it was packed again.
+    """
+    if DIGESTS not in members:
+        return
+    known = read_json(path, DIGESTS, members[DIGESTS])
+    for name, content in members.items():
+        digest = hashlib.sha256(content).hexdigest()
+        if name != DIGESTS and not (isinstance(known, dict) and known.get(name) == digest):
+            raise ValueError(
+                f"{str(path)!r} is damaged: {name!r} in it is not what was saved. Copy it again from where it came, or "
+                "train the model again."
+            )
 
 
 def read_json(path: Path, name: str, content: bytes):

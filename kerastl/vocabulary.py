@@ -23,6 +23,21 @@ _CLASS_NAMES = {
     """,
     "keras_hub.src.layers.modeling.position_embedding": "PositionEmbedding",
     "keras_hub.src.layers.modeling.transformer_encoder": "TransformerEncoder",
+    # Backbones for pictures, opened as far as they can be (kerastl/backbones.py).
+    "keras_hub.src.models.clip.clip_layers": "CLIPEncoderLayer CLIPVisionEmbedding",
+    "keras_hub.src.models.deit.deit_backbone": "DeiTBackbone",
+    "keras_hub.src.models.dinov2.dinov2_layers": "DINOV2Embedding DINOV2Layer",
+    "keras_hub.src.models.dinov3.dinov3_layers": "DINOV3Embedding DINOV3Layer DINOV3RopePositionEmbedding",
+    "keras_hub.src.models.hgnetv2.hgnetv2_layers": "HGNetV2ConvLayer HGNetV2Stage",
+    "keras_hub.src.models.mit.mit_backbone": "MiTBackbone",
+    "keras_hub.src.models.mobilenet.mobilenet_backbone": """
+        ConvBnActBlock DepthwiseConvBlock InvertedResidualBlock SqueezeAndExcite2D
+    """,
+    "keras_hub.src.models.siglip.siglip_layers": """
+        SigLIPEncoderLayer SigLIPMultiHeadAttentionPooling SigLIPVisionEmbedding
+    """,
+    "keras_hub.src.models.swin_transformer.swin_transformer_backbone": "SwinTransformerBackbone",
+    "keras_hub.src.models.vit.vit_layers": "ViTEncoderBlock ViTPatchingAndEmbedding",
     "keras.src.applications.convnext": "LayerScale",
     "keras.src.applications.inception_resnet_v2": "CustomScaleLayer",
     "keras.src.ops.core": "Cast",

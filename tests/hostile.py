@@ -202,14 +202,17 @@ ATTACKS = {
 
 
 def rewrite(source: Path, target: Path, **changed: bytes | None) -> Path:
-    """A copy of an archive, with right checksums and other contents: config=…, weights=…; None leaves one out."""
+    """A copy of an archive, with right checksums and other contents: config=…, weights=…; None leaves one out.
+
+    Without the digests: whoever means harm can compute them, too.
+    """
     names = {"config": "config.json", "weights": "model.weights.h5", "names": "class_names.json"}
     names["metadata"] = "metadata.json"
     contents = {names[key]: content for key, content in changed.items()}
     with zipfile.ZipFile(source) as old, zipfile.ZipFile(target, "w") as new:
         for name in old.namelist():
             content = contents.get(name, old.read(name))
-            if content is not None:
+            if content is not None and name != "digests.json":
                 new.writestr(name, content)
     return target
 

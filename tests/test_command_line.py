@@ -355,7 +355,7 @@ def test_ctrl_c_while_tensorflow_loads_is_one_line():
     ("changes", "parts"),
     [
         (["--layers", "87"], ["Received layers=87", "1 to 86"]),
-        (["--layers", "conv_pv_13"], ["has no layer 'conv_pv_13'", "conv_pw_13"]),
+        (["--layers", "conv_pv_13"], ["has no layer or block 'conv_pv_13'", "conv_pw_13"]),
     ],
 )
 def test_an_impossible_option_is_refused_before_training(capsys, picture_folder, tmp_path, changes, parts):

@@ -151,10 +151,10 @@ def test_something_else_than_a_number_or_a_name_is_an_error(toy, layers):
 
 
 def test_an_unknown_layer_is_an_error_with_the_near_names(toy):
-    with pytest.raises(ValueError, match=r"'toy' has no layer 'conf3'\. Did you mean .*conv3"):
+    with pytest.raises(ValueError, match=r"'toy' has no layer or block 'conf3'\. Did you mean .*conv3"):
         tl.unfreeze_top(toy, "conf3")
     with pytest.raises(
-        ValueError, match=r"'toy' has no layer 'qqqq'\. See `\[layer\.name for layer in base\.layers\]`"
+        ValueError, match=r"'toy' has no layer or block 'qqqq'\. See `\[layer\.name for layer in base\.layers\]`"
     ):
         tl.unfreeze_top(toy, "qqqq")
 

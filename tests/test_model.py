@@ -248,7 +248,7 @@ def test_an_argument_that_the_builder_does_not_know_is_a_type_error(make_model):
         make_model(widht=2)
 
 
-@pytest.mark.parametrize("arguments", [{"alpha": 0.3}, {"pooling": "avg"}, {"include_top": True}])
+@pytest.mark.parametrize("arguments", [{"alpha": 0.3}, {"classes": 3}, {"include_top": True}])
 def test_an_argument_that_is_decided_here_or_unknown_is_a_type_error(data, arguments):
     with pytest.raises(TypeError, match=rf"Received {next(iter(arguments))}=.*VGG16 takes no .*; it takes: name\."):
         tl.build_model("VGG16", data, weights=None, **arguments)

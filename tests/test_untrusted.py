@@ -385,6 +385,32 @@ def test_damage_inside_a_config_with_a_right_checksum_is_one_line_or_a_model(sav
     assert refused > 30
 
 
+def test_a_flipped_bit_in_the_weights_with_a_right_checksum_is_found(saved, tmp_path):
+    """The archive was packed again after the damage: only the digests in it can tell."""
+    whole, kernel = read(saved, "model.weights.h5"), tl.load(saved).model.get_weights()[-2].tobytes()
+    place = whole.index(kernel)
+    damaged = bytearray(whole)
+    for offset in range(0, len(kernel), 7):
+        damaged[place + offset] ^= 0x10
+        file = tmp_path / "m.keras"
+        with zipfile.ZipFile(saved) as old, zipfile.ZipFile(file, "w") as new:
+            for name in old.namelist():
+                new.writestr(name, bytes(damaged) if name == "model.weights.h5" else old.read(name))
+        assert "'model.weights.h5' in it is not what was saved. Copy it again" in refusal(file)
+        damaged[place + offset] ^= 0x10
+
+
+@pytest.mark.parametrize("member", ["config.json", "metadata.json", "class_names.json"])
+@pytest.mark.parametrize("digests", ["kept", "[]", "{}"])
+def test_each_member_has_a_digest(saved, tmp_path, member, digests):
+    file = tmp_path / "m.keras"
+    with zipfile.ZipFile(saved) as old, zipfile.ZipFile(file, "w") as new:
+        for name in old.namelist():
+            content = old.read(name) + (b" " if name == member else b"")
+            new.writestr(name, digests.encode() if name == "digests.json" and digests != "kept" else content)
+    assert "in it is not what was saved" in refusal(file)
+
+
 def test_a_damaged_file_ends_the_command_with_one_line_and_status_2(saved, tmp_path, capsys):
     file, whole = tmp_path / "m.keras", saved.read_bytes()
     place = whole.index(b"model.weights.h5") + 3000

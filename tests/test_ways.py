@@ -397,6 +397,30 @@ SHOWN = {
             "BatchNorm only": -1,
         },
     ),
+    ("far", 100): (
+        {
+            "head only": -1,
+            "everything at once": 1,
+            "warm-up and cosine": 1,
+            "gradual unfreezing": 1,
+            "L2-SP": 1,
+            "LP-FT": 1,
+            "LoRA": 1,
+            "WiSE-FT": -1,
+            STATISTICS: -1,
+        },
+        {
+            "head only": -1,
+            "everything at once": 1,
+            "warm-up and cosine": 1,
+            "gradual unfreezing": 1,
+            "L2-SP": 1,
+            "LP-FT": 1,
+            "LoRA": 1,
+            "WiSE-FT": -1,
+            STATISTICS: -1,
+        },
+    ),
 }
 
 
@@ -427,6 +451,20 @@ def test_what_the_page_says_of_the_near_task_holds():
     assert sorted(means, key=lambda way: means[way]["seconds"])[2] == "two phases"
     assert means["head only"]["test"] == pytest.approx(0.94, abs=0.005)
     assert means["LoRA"]["parameters"] < means["two phases"]["parameters"] / 10
+
+
+def test_what_the_page_says_of_more_pictures_of_the_far_task_holds():
+    means = means_of("far", 100)
+    gains = {way: found["test"] - means["two phases"]["test"] for way, found in means.items()}
+    said = {"warm-up and cosine": 0.08, "everything at once": 0.07, "L2-SP": 0.07, "LoRA": 0.06, "LP-FT": 0.06}
+    said |= {"gradual unfreezing": 0.03, "head only": -0.22, STATISTICS: -0.25, "WiSE-FT": -0.06}
+    assert {way: round(gains[way], 2) for way in said} == said
+    assert {way: round(means[way]["shifted"], 2) for way in ("warm-up and cosine", "two phases")} == {
+        "warm-up and cosine": 0.78,
+        "two phases": 0.62,
+    }
+    assert round(means["two phases"]["test"], 2) == 0.90
+    assert means["LoRA"]["parameters"] < 1.1 * means["two phases"]["parameters"] / 10
 
 
 def test_what_the_page_says_of_more_pictures_of_the_near_task_holds():

@@ -20,13 +20,15 @@ from kerastl.commands.printing import printable
 from kerastl.commands.run_folder import RunFolder
 from kerastl.data import ImageData, as_size, load_images
 from kerastl.engine.arguments import check_epochs
+from kerastl.engine.split import usual_layers
 from kerastl.evaluation import Evaluation, evaluate
 from kerastl.freezing import Unfrozen, check_layers, freeze, unfreeze_top
 from kerastl.interrupts import hold_ctrl_c
-from kerastl.model import build_model, check_base
+from kerastl.model import build_model
 from kerastl.plots.history import plot_history
 from kerastl.plots.pictures import plot_images
 from kerastl.plots.scores import plot_confusion
+from kerastl.pretrained import check_base
 from kerastl.report import Run, make_report
 from kerastl.saving import save
 from kerastl.sources import PART_NAMES
@@ -121,16 +123,17 @@ def _folder_of(source: str) -> Path | None:
     return folder if folder.exists() else None
 
 
-def _check_arguments(args, size: int, layers: int | str) -> None:
+def _check_arguments(args, size: int, layers: int | str | None) -> None:
     """Find now what need not be found after minutes, when all pictures are read."""
     check_seed(args.seed)
     check_epochs(args.epochs)
-    check_layers(layers)
+    if layers is not None:
+        check_layers(layers)
     check_base(find_base(args.base), as_size(size), _weights(args), _builder_arguments(args))
 
 
 def _prepare(args) -> Task:
-    layers = int(args.layers) if re.fullmatch(r"-?\d+", args.layers) else args.layers
+    layers = int(args.layers) if re.fullmatch(r"-?\d+", args.layers or "") else args.layers
     size = args.image_size
     if size is None:
         size = BUNDLED_SETS.get(args.source) or find_base(args.base).image_size
@@ -144,8 +147,11 @@ def _prepare(args) -> Task:
     )
     print(f"classes     {len(data.class_names)}: {printable(', '.join(data.class_names))}")
     model = build_model(args.base, data, weights=_weights(args), **_builder_arguments(args))
-    unfrozen = unfreeze_top(model, layers)  # a name or a number that this base has not shows now, not after phase 1
     base = freeze(model)
+    if layers is None:
+        layers = usual_layers(base)
+    unfrozen = unfreeze_top(model, layers)  # a name or a number that this base has not shows now, not after phase 1
+    freeze(model)
     print(
         f"base        {args.base}, weights {args.weights}: {len(base.layers)} layers, {base.count_params():,} "
         f"parameters, all frozen; the head has {model.count_params() - base.count_params():,} parameters to train"

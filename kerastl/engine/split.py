@@ -118,11 +118,12 @@ def _cheapest_place(nodes: list, first: int) -> tuple[int, list]:
     allowed = WORK_TO_REPEAT * sum(work(node) for node in nodes[:first])
     candidates, repeated = [], 0
     for number in reversed(range(first)):
-        candidates.append((size_in_bytes(places[number]), -number))
+        if all(tensor.shape[0] is None for tensor in places[number]):  # what is the same for all images is not kept
+            candidates.append((size_in_bytes(places[number]), -number))
         repeated += work(nodes[number])
         operation = nodes[number].operation
         if repeated > allowed or (acts_differently_in_training(operation) and not is_batch_norm(operation)):
             break
-    number = -min(candidates)[1]
+    number = -min(candidates, default=(0, 0))[1]
     depth = number if any(work(node) for node in nodes[: number + 1]) else 0
     return depth, places[number]
