@@ -9,6 +9,7 @@ import warnings
 
 from kerastl.interrupts import stop_at_once
 from kerastl.quiet import quiet_stderr
+from kerastl.resizing import DEFAULT, RESIZES
 from kerastl.streams import drop_output, open_closed_streams
 
 # What the user can mend: numbers that are too large end in MemoryError and OverflowError, a folder of ~nobody in
@@ -57,6 +58,13 @@ def make_parser() -> argparse.ArgumentParser:
     train.add_argument("--alpha", type=float, help="width of MobileNet, MobileNetV2 and MobileNetV3")
     train.add_argument(
         "--image-size", type=int, metavar="PIXELS", help="default: the size of a bundled set, else that of the base"
+    )
+    train.add_argument(
+        "--resize",
+        choices=RESIZES,
+        default=DEFAULT,
+        help="what becomes of pictures of another shape: squashed, cropped to the middle, or padded with black "
+        "(default: %(default)s)",
     )
     train.add_argument(
         "--layers",

@@ -52,7 +52,8 @@ def build_model(
 
     Returns:
         A `keras.Model`: images (batch, height, width, 3), raw pixels 0–255 -> probabilities (batch, classes). The
-        scaling that the base needs is inside. It is not compiled; the training functions do that. For texts: token ids,
+        scaling that the base needs is inside. It is not compiled; the training functions do that. `model.resize` is
+        that of the data: `predict` brings files to the model's size in the same way. For texts: token ids,
         int32 (batch, length), 0 for padding -> probabilities. `model.preprocessor`, a layer of KerasHub, makes token
         ids of strings, and the functions of kerastl use it. The head reads the mean of what BERT gives for each token.
 
@@ -101,7 +102,9 @@ def build_model(
     x = entry.preprocess(x)
     x = base_model(x)  # not `training=False`: released Keras 3 overrides it in fit (facts 1 and 10)
     x = keras.layers.GlobalAveragePooling2D(name="pool")(x)
-    return _add_classifier(image, x, base, data, dropout)
+    model = _add_classifier(image, x, base, data, dropout)
+    model.resize = data.resize
+    return model
 
 
 def _add_classifier(taken, pooled, base: str, data: ImageData, dropout: float) -> keras.Model:

@@ -8,6 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
+from kerastl.colours import RefusedError, in_colour
+from kerastl.resizing import resize
+
 # Decoded at the same time by all threads together. Measured: 0.4 GB, with transparency 0.8, as WebP 1.5. Beyond that
 # glibc keeps up to 80 MB for each thread that has decoded a large picture.
 MOST_PIXELS = 100_000_000
@@ -19,8 +22,6 @@ FORMATS = (
     *("JPEG", "JPEG2000", "PNG", "GIF", "BMP", "DIB", "TIFF", "WEBP", "AVIF", "HEIF"),
     *("PPM", "TGA", "PCX", "SGI", "MSP", "XBM", "IM", "SPIDER", "QOI"),
 )
-
-NO_WHITE = "its numbers have no known highest value, so white is not known"
 
 # What lies beside pictures and is none. Any other file is looked into.
 OTHER_ENDINGS = (
@@ -39,16 +40,6 @@ class UnreadableError(ValueError):
         self.said, self.expected = said, expected
 
 
-class RefusedError(ValueError):
-    """A picture that could be decoded, but takes too much memory, or whose colours cannot be known."""
-
-    def __init__(
-        self, reason: str, expected: str = "8 bits a colour: convert such pictures with the program that made them"
-    ):
-        super().__init__(f"{reason}. Expected {expected}.")
-        self.reason, self.expected = reason, expected
-
-
 def find_pictures(folder: Path) -> list[Path]:
     """The files of a folder that should be pictures, sorted: all but hidden ones and `OTHER_ENDINGS`.
 
@@ -63,12 +54,13 @@ def find_pictures(folder: Path) -> list[Path]:
     )
 
 
-def read_image(path, image_size: tuple[int, int]) -> np.ndarray:
+def read_image(path, image_size: tuple[int, int], how: str = "squash") -> np.ndarray:
     """Read one picture as the model wants it: uint8 (height, width, 3), 0–255, turned as the camera was held.
 
     Of several pictures in a file it is the first. Colours are taken as they are stored, without a colour profile. What
     is see-through shows white. 16 bits a colour are scaled to 8. What has no known white is refused, not guessed:
     floating-point and 32-bit numbers, and 16 bits of which only the lower ones are used (12 bits from a microscope).
+    `how` is the `resize` of `load_images`.
 
     Raises:
         FileNotFoundError: it is not there.
@@ -82,11 +74,11 @@ def read_image(path, image_size: tuple[int, int]) -> np.ndarray:
     try:
         with open(os.path.expanduser(name), "rb") as file:
             image = _open(file)
-            pixels = _pixels_to_decode(image, 2 * max(image_size))  # twice: `resize` averages over some
+            pixels = _pixels_to_decode(image, 2 * max(image_size))  # twice: resizing averages over some
             with _room(pixels), closing(image):  # the image is gone before its room is given to others
                 layout = _layout(image)
                 ImageOps.exif_transpose(image, in_place=True)
-                return resize(image, image_size, layout)
+                return as_pixels(image, image_size, how, layout)
     except FileNotFoundError:
         reason = "it is a link that leads nowhere"
         if not os.path.islink(os.path.expanduser(name)):
@@ -107,51 +99,9 @@ def _plain(message) -> str:
     return "the file ends too early" if "truncated" in str(message).lower() else str(message)
 
 
-def resize(image, size: tuple[int, int], layout: str = "") -> np.ndarray:
+def as_pixels(image, size: tuple[int, int], how: str = "squash", layout: str = "") -> np.ndarray:
     """A Pillow image as `read_image` returns it; `layout` says how the file stores its numbers."""
-    from PIL import Image
-
-    resized = _in_colour(image, layout).resize(size[::-1], Image.Resampling.BILINEAR, reducing_gap=2.0)
-    return np.asarray(resized.convert("RGB"))
-
-
-def _in_colour(image, layout: str):
-    """The image in grey ("L") or in colours ("RGB"), 8 bits each, on white."""
-    from PIL import Image
-
-    if image.mode == "F":
-        raise RefusedError(NO_WHITE)
-    if image.mode.startswith("I"):
-        return _grey_of_16_bits(image, layout)
-    if "16" in layout:  # Pillow has kept the upper half of each number
-        colours = [band for band in image.getbands() if band != "A"]
-        _check_range(256 * max(image.getchannel(colour).getextrema()[1] for colour in colours) + 255)
-    if image.mode in ("LA", "PA", "RGBA", "RGBa") or "transparency" in image.info:
-        image = image if image.mode == "RGBA" else image.convert("RGBA")
-        white = Image.new("RGB", image.size, "white")
-        white.paste(image, mask=image)
-        return white
-    return image if image.mode in ("L", "RGB") else image.convert("L" if image.mode == "1" else "RGB")
-
-
-def _grey_of_16_bits(image, layout: str):
-    from PIL import Image
-
-    if image.mode == "I" and layout != "I;16B" and image.format != "PPM":
-        raise RefusedError(NO_WHITE)
-    numbers = np.asarray(image)
-    _check_range(numbers.max())
-    grey = (numbers // 256).astype(np.uint8)
-    if getattr(image, "tag_v2", {}).get(262) == 0:  # a TIFF in which 0 is white; Pillow turns only 8 bits
-        grey = 255 - grey
-    if "transparency" in image.info:
-        grey[numbers == image.info["transparency"]] = 255
-    return Image.fromarray(grey)
-
-
-def _check_range(highest: int) -> None:
-    if highest < 65535 / 4:
-        raise RefusedError(f"its numbers go only to {highest:,} of 65,535: the picture would look black")
+    return np.asarray(resize(in_colour(image, layout), size, how).convert("RGB"))
 
 
 def _layout(image) -> str:

@@ -14,10 +14,13 @@ from kerastl.bert import import_keras_hub, read_tokenizer, write_tokenizer
 from kerastl.files import written_whole
 from kerastl.freezing import freeze_inside
 from kerastl.graph import single
+from kerastl.inputs import resize_of, takes_texts
+from kerastl.resizing import check_resize
 from kerastl.untrusted import (
     CLASS_NAMES,
     CONFIG,
     METADATA,
+    RESIZE,
     SUMMARY,
     TOKENIZER,
     WEIGHTS,
@@ -41,9 +44,10 @@ def save(
     """Save a model and its class names in one `.keras` file.
 
     `keras.models.load_model` opens the file, too, without this package (for a model of texts, `import keras_hub` first;
-    its vocabulary is in the file, as `tokenizer.json`). The file appears under its name only when it is
-    complete; a file of that name is replaced. The optimizer is left out: it is as large as the weights, and every
-    training function makes a new one. The model itself stays as it is, compiled and with its optimizer.
+    its vocabulary is in the file, as `tokenizer.json`). How pictures are resized is in it, too, as `resize.json`. The
+    file appears under its name only when it is complete; a file of that name is replaced. The optimizer is left out: it
+    is as large as the weights, and every training function makes a new one. The model itself stays as it is, compiled
+    and with its optimizer.
 
     Args:
         model: as `build_model` returns it, trained.
@@ -88,6 +92,8 @@ def save(
                 archive.writestr(SUMMARY, json.dumps(summary))
             if hasattr(model, "preprocessor"):
                 archive.writestr(TOKENIZER, json.dumps(write_tokenizer(model)))
+            if not takes_texts(model):
+                archive.writestr(RESIZE, json.dumps(resize_of(model)))
             config = json.loads(archive.read(CONFIG))
     try:
         check_config(config)
@@ -121,7 +127,7 @@ def load(path: str | os.PathLike) -> SavedModel:
         ['daisy', 'dandelion', 'rose', 'sunflower', 'tulip']
     """
     path = _as_file(path)
-    members = read_members(path, CONFIG, METADATA, WEIGHTS, CLASS_NAMES, TOKENIZER)
+    members = read_members(path, CONFIG, METADATA, WEIGHTS, CLASS_NAMES, TOKENIZER, RESIZE)
     if CLASS_NAMES not in members:
         raise ValueError(
             f"{str(path)!r} has no class names inside. Save models with `kerastl.save`, which puts them there."
@@ -138,6 +144,9 @@ def load(path: str | os.PathLike) -> SavedModel:
     try:
         if TOKENIZER in held:
             model.preprocessor = read_tokenizer(held[TOKENIZER], model)
+        if RESIZE in held:
+            check_resize(held[RESIZE])
+            model.resize = held[RESIZE]
         return SavedModel(model, check_class_names(held[CLASS_NAMES], model))
     except ValueError as error:
         raise ValueError(f"{str(path)!r} is damaged. {error}") from None
