@@ -1,4 +1,4 @@
-"""The command line: `python -m kerastl train …`, `predict …`, `inspect …` and `check`."""
+"""The command line: `python -m kerastl train …`, `predict …`, `inspect …`, `check` and `check-images …`."""
 
 import argparse
 import contextlib
@@ -21,6 +21,7 @@ EXAMPLES = """examples:
   python -m kerastl predict runs/flowers/model.keras photo.jpg
   python -m kerastl inspect runs/flowers/model.keras
   python -m kerastl check
+  python -m kerastl check-images my_photos/
 """
 
 
@@ -32,7 +33,9 @@ def make_parser() -> argparse.ArgumentParser:
         epilog=EXAMPLES,
         formatter_class=formatter,
     )
-    commands = parser.add_subparsers(dest="command", required=True, metavar="train | predict | inspect | check")
+    commands = parser.add_subparsers(
+        dest="command", required=True, metavar="train | predict | inspect | check | check-images"
+    )
 
     train = commands.add_parser(
         "train",
@@ -108,6 +111,17 @@ def make_parser() -> argparse.ArgumentParser:
         "what is expected. It takes less than a minute and needs no network. Exit code 1: something is not right.",
         formatter_class=formatter,
     )
+
+    pictures = commands.add_parser(
+        "check-images",
+        help="look at a folder of pictures before it is used",
+        description="List what cannot be read, what is there twice or nearly, and classes with few pictures. Nothing\n"
+        "is changed. Exit code 1: something was found.",
+        formatter_class=formatter,
+    )
+    pictures.add_argument("source", metavar="FOLDER_OR_NAME", help="as for train, without a download")
+    pictures.add_argument("--json", action="store_true", help="print all that was found, as JSON")
+    pictures.add_argument("--picture", metavar="FILE.png", help="also draw the doubles, into a new file")
     return parser
 
 
@@ -133,7 +147,7 @@ def main(arguments: list[str] | None = None) -> int:
         with warnings.catch_warnings():
             warnings.showwarning = _note
             with stop_at_once(), quiet_stderr():
-                command = importlib.import_module(f"kerastl.commands.{args.command}")
+                command = importlib.import_module(f"kerastl.commands.{args.command.replace('-', '_')}")
             return command.run(args) or 0
     except BrokenPipeError:  # who reads the output, such as `head`, has seen enough
         drop_output()

@@ -1,9 +1,11 @@
 """One picture: from its file to pixels, upright, in three colours, in the size that the model wants."""
 
+import importlib
 import os
 import threading
 import warnings
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +15,9 @@ from kerastl.resizing import resize
 
 # Decoded at the same time by all threads together. Measured: 0.4 GB, with transparency 0.8, as WebP 1.5. Beyond that
 # glibc keeps up to 80 MB for each thread that has decoded a large picture.
-MOST_PIXELS = 100_000_000
-MOST_JPEG_PIXELS = 250_000_000  # a JPEG is decoded at down to an eighth of its height and width
+MOST_MEGAPIXELS = 100  # the variable sets another limit
+MEGAPIXELS_VARIABLE = "KERASTL_MOST_MEGAPIXELS"
+JPEG_FACTOR = 2.5  # a JPEG may have so many times as many: it is decoded at down to an eighth of its height and width
 
 # What Pillow may read. It knows more: some of it other programs would run (EPS, WMF), some is a wrapping that hides
 # another picture, and how large that is (ICO, ICNS, IPTC).
@@ -22,6 +25,8 @@ FORMATS = (
     *("JPEG", "JPEG2000", "PNG", "GIF", "BMP", "DIB", "TIFF", "WEBP", "AVIF", "HEIF"),
     *("PPM", "TGA", "PCX", "SGI", "MSP", "XBM", "IM", "SPIDER", "QOI"),
 )
+
+HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 
 # What lies beside pictures and is none. Any other file is looked into.
 OTHER_ENDINGS = (
@@ -33,11 +38,12 @@ OTHER_ENDINGS = (
 
 
 class UnreadableError(ValueError):
-    """A file that is no picture, a damaged one, or one that is refused: what is said of it, and what was expected."""
+    """A file that is no picture, a damaged one, or one that is refused: why, and what was expected."""
 
-    def __init__(self, said: str, expected: str):
-        super().__init__(f"{said} Expected {expected}.")
-        self.said, self.expected = said, expected
+    def __init__(self, name: str, reason: str, expected: str):
+        self.said = f"Cannot read {name!r} as an image ({reason})."
+        super().__init__(f"{self.said} Expected {expected}.")
+        self.reason, self.expected = reason, expected
 
 
 def find_pictures(folder: Path) -> list[Path]:
@@ -70,12 +76,13 @@ def read_image(path, image_size: tuple[int, int], how: str = "squash") -> np.nda
 
     name = os.fspath(path)
     expected = "a whole JPEG, PNG, GIF, BMP, TIFF or WebP file, or another that Pillow can read"
+    most = most_pixels()
     _here.file = name
     try:
         with open(os.path.expanduser(name), "rb") as file:
             image = _open(file)
-            pixels = _pixels_to_decode(image, 2 * max(image_size))  # twice: resizing averages over some
-            with _room(pixels), closing(image):  # the image is gone before its room is given to others
+            pixels = _pixels_to_decode(image, 2 * max(image_size), most)  # twice: resizing averages over some
+            with _room(pixels, most), closing(image):  # the image is gone before its room is given to others
                 layout = _layout(image)
                 ImageOps.exif_transpose(image, in_place=True)
                 return as_pixels(image, image_size, how, layout)
@@ -84,14 +91,27 @@ def read_image(path, image_size: tuple[int, int], how: str = "squash") -> np.nda
         if not os.path.islink(os.path.expanduser(name)):
             raise FileNotFoundError(f"There is no file {name!r}.") from None
     except Image.UnidentifiedImageError:
-        reason = "it is not a picture of a known kind"
+        reason, expected = _unknown(name, expected)
     except RefusedError as error:
         reason, expected = error.reason, error.expected
     except Exception as error:  # on damaged files Pillow's many readers raise whatever they meet
         reason = _plain(error) or type(error).__name__
     finally:
         _here.file = None
-    raise UnreadableError(f"Cannot read {name!r} as an image ({reason}).", expected)
+    raise UnreadableError(name, reason, expected)
+
+
+def _unknown(name: str, expected: str) -> tuple[str, str]:
+    """Of a file that Pillow does not know: what it seems to be, and what is expected."""
+    with open(os.path.expanduser(name), "rb") as file:
+        start = file.read(512)
+    if not start:
+        return "it is empty", expected
+    if start[4:8] == b"ftyp" and start[8:12] in HEIC_BRANDS:
+        return "it is a HEIC picture, for which Pillow needs a plugin", "JPEG or PNG, or `pip install kerastl[heic]`"
+    if start.lstrip().lower().startswith((b"<!doctype html", b"<html")):
+        return "it is a web page, as a server sends it in the place of a picture", expected
+    return "it is not a picture of a known kind", expected
 
 
 def _plain(message) -> str:
@@ -119,37 +139,62 @@ def _open(file):
     with _opening:
         kept, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
         try:
-            Image.init()
-            return Image.open(file, formats=[name for name in FORMATS if name in Image.OPEN])
+            return Image.open(file, formats=_formats())
         finally:
             Image.MAX_IMAGE_PIXELS = kept
 
 
-def _pixels_to_decode(image, wanted: int) -> int:
+@cache
+def _formats() -> list[str]:
+    """Those of `FORMATS` that are read here."""
+    from PIL import Image
+
+    Image.init()
+    with suppress(ImportError):  # iPhones write HEIC, which Pillow alone does not read
+        importlib.import_module("pillow_heif").register_heif_opener()
+    return [name for name in FORMATS if name in Image.OPEN]
+
+
+def most_pixels() -> float:
+    """The limit on the pixels that are decoded. Raises ValueError when the environment variable holds no number."""
+    wanted = os.environ.get(MEGAPIXELS_VARIABLE, MOST_MEGAPIXELS)
+    try:
+        megapixels = float(wanted)
+    except ValueError:
+        megapixels = 0.0
+    if not 0 < megapixels < float("inf"):
+        raise ValueError(
+            f"Received {MEGAPIXELS_VARIABLE}={wanted!r}. Expected how many million pixels a picture may have, as 300."
+        )
+    return megapixels * 1e6
+
+
+def _pixels_to_decode(image, wanted: int, most: float) -> int:
     """How many pixels have to be decoded. A JPEG is told to shrink, to no less than `wanted` pixels on a side."""
     width, height = image.size
     image.draft(None, (wanted, wanted))
     # a progressive JPEG is in memory as a whole before it shrinks
     pixels = width * height if image.info.get("progressive") else image.width * image.height
-    if pixels > MOST_PIXELS or width * height > MOST_JPEG_PIXELS:
+    if pixels > most or width * height > JPEG_FACTOR * most:
         raise RefusedError(
             f"it has {width:,}×{height:,} pixels, too many for the memory of a usual computer",
-            f"at most {MOST_PIXELS / 1e6:.0f} million, in an ordinary JPEG {MOST_JPEG_PIXELS / 1e6:.0f} million. Make "
-            "it smaller, or save it as JPEG",
+            f"at most {most / 1e6:g} million, in an ordinary JPEG {JPEG_FACTOR * most / 1e6:g} million. Make it "
+            "smaller, or save it as JPEG; or set a higher limit, in millions, with the environment variable "
+            f"{MEGAPIXELS_VARIABLE} (a pixel takes up to 15 bytes of memory)",
         )
     return pixels
 
 
 class _Room:
-    """Lets threads decode at the same time while what they decode is not more than `MOST_PIXELS` in all."""
+    """Lets threads decode at the same time while what they decode is not more than the limit in all."""
 
     def __init__(self):
         self._taken, self._changed = 0, threading.Condition()
 
     @contextmanager
-    def __call__(self, pixels: int):
+    def __call__(self, pixels: int, most: float):
         with self._changed:
-            self._changed.wait_for(lambda: self._taken + pixels <= MOST_PIXELS)
+            self._changed.wait_for(lambda: not self._taken or self._taken + pixels <= most)
             self._taken += pixels
         try:
             yield

