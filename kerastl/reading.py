@@ -139,14 +139,14 @@ def _open(file):
     with _opening:
         kept, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
         try:
-            return Image.open(file, formats=_formats())
+            return Image.open(file, formats=readable_formats())
         finally:
             Image.MAX_IMAGE_PIXELS = kept
 
 
 @cache
-def _formats() -> list[str]:
-    """Those of `FORMATS` that are read here."""
+def readable_formats() -> list[str]:
+    """Those of `FORMATS` that Pillow reads here, with its plugins."""
     from PIL import Image
 
     Image.init()

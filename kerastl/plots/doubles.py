@@ -3,8 +3,6 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import matplotlib.pyplot as plt
-
 from kerastl.image_check import ImageCheck
 from kerastl.plots.style import words
 from kerastl.reading import read_image
@@ -34,6 +32,8 @@ def plot_doubles(check: ImageCheck, *, count: int = 8) -> "Figure":
     Example:
         >>> figure = plot_doubles(check_images("drawn_flowers"))
     """
+    import matplotlib.pyplot as plt
+
     pairs = [(*group[:2], f"the same pixels, {len(group)} files") for group in check.doubles]
     pairs += [(first, second, f"{bits} of 64 bits differ") for first, second, bits in check.near_doubles]
     pairs = pairs[: max(count, 1)]
