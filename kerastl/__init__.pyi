@@ -14,7 +14,9 @@ from kerastl.freezing import changed_layers as changed_layers
 from kerastl.freezing import freeze as freeze
 from kerastl.freezing import snapshot as snapshot
 from kerastl.freezing import unfreeze_top as unfreeze_top
+from kerastl.image_check import check_images as check_images
 from kerastl.model import build_model as build_model
+from kerastl.plots.doubles import plot_doubles as plot_doubles
 from kerastl.plots.features import plot_features as plot_features
 from kerastl.plots.history import plot_history as plot_history
 from kerastl.plots.layers import plot_layers as plot_layers

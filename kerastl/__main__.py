@@ -1,4 +1,4 @@
-"""The command line: `python -m kerastl train …`, `predict …`, `inspect …` and `check`."""
+"""The command line: `python -m kerastl train …`, `predict …`, `inspect …`, `check` and `check-images …`."""
 
 import argparse
 import contextlib
@@ -9,6 +9,7 @@ import warnings
 
 from kerastl.interrupts import stop_at_once
 from kerastl.quiet import quiet_stderr
+from kerastl.resizing import DEFAULT, RESIZES
 from kerastl.streams import drop_output, open_closed_streams
 
 # What the user can mend: numbers that are too large end in MemoryError and OverflowError, a folder of ~nobody in
@@ -20,6 +21,7 @@ EXAMPLES = """examples:
   python -m kerastl predict runs/flowers/model.keras photo.jpg
   python -m kerastl inspect runs/flowers/model.keras
   python -m kerastl check
+  python -m kerastl check-images my_photos/
 """
 
 
@@ -31,7 +33,9 @@ def make_parser() -> argparse.ArgumentParser:
         epilog=EXAMPLES,
         formatter_class=formatter,
     )
-    commands = parser.add_subparsers(dest="command", required=True, metavar="train | predict | inspect | check")
+    commands = parser.add_subparsers(
+        dest="command", required=True, metavar="train | predict | inspect | check | check-images"
+    )
 
     train = commands.add_parser(
         "train",
@@ -57,6 +61,13 @@ def make_parser() -> argparse.ArgumentParser:
     train.add_argument("--alpha", type=float, help="width of MobileNet, MobileNetV2 and MobileNetV3")
     train.add_argument(
         "--image-size", type=int, metavar="PIXELS", help="default: the size of a bundled set, else that of the base"
+    )
+    train.add_argument(
+        "--resize",
+        choices=RESIZES,
+        default=DEFAULT,
+        help="what becomes of pictures of another shape: squashed, cropped to the middle, or padded with black "
+        "(default: %(default)s)",
     )
     train.add_argument(
         "--layers",
@@ -100,6 +111,17 @@ def make_parser() -> argparse.ArgumentParser:
         "what is expected. It takes less than a minute and needs no network. Exit code 1: something is not right.",
         formatter_class=formatter,
     )
+
+    pictures = commands.add_parser(
+        "check-images",
+        help="look at a folder of pictures before it is used",
+        description="List what cannot be read, what is there twice or nearly, and classes with few pictures. Nothing\n"
+        "is changed. Exit code 1: something was found.",
+        formatter_class=formatter,
+    )
+    pictures.add_argument("source", metavar="FOLDER_OR_NAME", help="as for train, without a download")
+    pictures.add_argument("--json", action="store_true", help="print all that was found, as JSON")
+    pictures.add_argument("--picture", metavar="FILE.png", help="also draw the doubles, into a new file")
     return parser
 
 
@@ -125,7 +147,7 @@ def main(arguments: list[str] | None = None) -> int:
         with warnings.catch_warnings():
             warnings.showwarning = _note
             with stop_at_once(), quiet_stderr():
-                command = importlib.import_module(f"kerastl.commands.{args.command}")
+                command = importlib.import_module(f"kerastl.commands.{args.command.replace('-', '_')}")
             return command.run(args) or 0
     except BrokenPipeError:  # who reads the output, such as `head`, has seen enough
         drop_output()

@@ -9,14 +9,14 @@ from urllib.parse import urlsplit
 import numpy as np
 
 from kerastl.bases import BUNDLED_SETS, suggest
-from kerastl.reading import resize
+from kerastl.reading import as_pixels
 from kerastl.sources import PART_NAMES, READ_AT_ONCE, Pictures, nearest_parent
 from kerastl.storage import find_room_for_pictures, release
 
 PATIENCE = 10  # seconds in which a server has to answer
 
 
-def read_tfds(name: str, size) -> Pictures:
+def read_tfds(name: str, size, how: str = "squash") -> Pictures:
     """Read the pictures of a TensorFlow Datasets set, in its own order."""
     import tensorflow_datasets as tfds
     from PIL import Image
@@ -59,7 +59,7 @@ def read_tfds(name: str, size) -> Pictures:
     for part in parts:
         start = end
         for image, label in tfds.as_numpy(builder.as_dataset(split=part, as_supervised=True)):
-            images[end] = resize(Image.fromarray(np.squeeze(image)), size)
+            images[end] = as_pixels(Image.fromarray(np.squeeze(image)), size, how)
             labels[end] = label
             end += 1
             if end % READ_AT_ONCE == 0:

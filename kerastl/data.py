@@ -9,6 +9,7 @@ import numpy as np
 from kerastl.bases import BUNDLED_SETS, bundled_folder
 from kerastl.catalogue import read_tfds
 from kerastl.checks import check_dataset, check_source, is_whole, list_some
+from kerastl.resizing import DEFAULT, UNKNOWN, check_resize
 from kerastl.rows import Rows
 from kerastl.sources import PART_NAMES, nearest_parent, read_folder
 from kerastl.splitting import check_splitting, set_parts_aside
@@ -22,6 +23,7 @@ class ImageData(NamedTuple):
 
     Each dataset is a `tf.data.Dataset` of batches (images, labels): images uint8 or float32, 0–255, of shape (batch,
     height, width, 3); labels integers that index `class_names`. Whoever has datasets already makes one by hand.
+    `resize` is how the images came to their size (see `load_images`); `build_model` hands it on to the model.
 
     Example:
         >>> german = ImageData(*flowers[:3], ["Gänseblümchen", "Löwenzahn", "Rose", "Sonnenblume", "Tulpe"])
@@ -33,6 +35,7 @@ class ImageData(NamedTuple):
     validation: "tf.data.Dataset"
     test: "tf.data.Dataset"
     class_names: list[str]
+    resize: str = UNKNOWN
 
 
 class TextData(ImageData):
@@ -53,6 +56,7 @@ def load_images(
     source: str | os.PathLike,
     *,
     image_size: int | tuple[int, int] | None = None,
+    resize: str = DEFAULT,
     batch_size: int = 32,
     validation_split: float = 0.1,
     test_split: float = 0.2,
@@ -71,6 +75,9 @@ def load_images(
             - the name of a TensorFlow Datasets image classification set, such as "tf_flowers"; it is downloaded once.
         image_size: pixels, as one number or (height, width); images are resized to it, whatever their shape. Default:
             96 for the bundled sets, else 224.
+        resize: what becomes of an image of another shape. "squash": its proportions change. "crop": the largest middle
+            part of the wanted shape is kept. "pad": all of it is kept, and the rest is black. The model and its file
+            remember it, so that `predict` does the same.
         batch_size: images in a batch, here and in all training on these data.
         validation_split: share of the images set aside for validation where no part holds them already.
         test_split: the same for the test part. A source with `train` and one other part keeps the other part for the
@@ -82,8 +89,8 @@ def load_images(
 
     Raises:
         FileNotFoundError: the folder is not there.
-        ValueError: unknown name; an archive, a table or another file; no class folders, or only one; too few images in
-            a class; parts that do not agree, or two for the same use, such as `val` and `validation`.
+        ValueError: unknown name; no such `resize`; an archive, a table or another file; no class folders, or only one;
+            too few images in a class; parts that do not agree, or two for the same use, such as `val` and `validation`.
         OSError: neither memory nor the temporary folder has room for the pictures.
         TypeError: neither a folder nor a name, such as arrays.
         ConnectionError: a download failed.
@@ -101,22 +108,22 @@ def load_images(
     check_source(source)
     name = os.fspath(source)
     folder = Path(name).expanduser()
+    check_resize(resize)
     size = as_size(BUNDLED_SETS.get(name, 224) if image_size is None else image_size)
     if folder.is_dir():
-        images, labels, rows, class_names = read_folder(folder, size)
+        images, labels, rows, class_names = read_folder(folder, size, resize)
     elif name in BUNDLED_SETS:
-        images, labels, rows, class_names = read_folder(bundled_folder() / name, size)
+        images, labels, rows, class_names = read_folder(bundled_folder() / name, size, resize)
     elif folder.is_absolute() or name.startswith((".", "~")) or isinstance(source, Path):
         raise FileNotFoundError(
             f"There is no folder {name!r}. Expected a folder with one folder of images for each "
             f"class. {nearest_parent(folder)}"
         )
     else:
-        images, labels, rows, class_names = read_tfds(name, size)
+        images, labels, rows, class_names = read_tfds(name, size, resize)
     set_parts_aside(rows, labels, validation_split, test_split, seed, class_names)
-    return ImageData(
-        *(make_dataset(images, labels, batch_size, part == "train", rows[part]) for part in PART_NAMES), class_names
-    )
+    parts = (make_dataset(images, labels, batch_size, part == "train", rows[part]) for part in PART_NAMES)
+    return ImageData(*parts, class_names, resize)
 
 
 def make_dataset(
@@ -185,6 +192,7 @@ def check_image_data(data) -> None:
         raise ValueError(
             f"Received {len(data.class_names)} class ({list_some(data.class_names)}). Expected two or more."
         )
+    check_resize(data.resize)
     for part in PART_NAMES:
         check_dataset(getattr(data, part), part)
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from kerastl.calls import call_again, find_calls
 from kerastl.graph import is_network
-from kerastl.inputs import takes_texts
+from kerastl.inputs import resize_of, takes_texts
 
 
 def without_augmentation(model: keras.Model) -> keras.Model:
@@ -44,6 +44,7 @@ def without_augmentation(model: keras.Model) -> keras.Model:
     call_again([*calls.before, calls.call], tensors, calls.call.operation, leave_out=_can_go)
     call_again(calls.after, tensors)
     in_use = keras.Model(model.inputs[0], tensors[id(calls.output)], name=model.name)
+    in_use.resize = resize_of(model)
     in_use(model.inputs[0])  # Keras refuses to export a model to ONNX that was never called
     _check_it_is_calm(in_use)
     return in_use

@@ -3,6 +3,7 @@
 import keras
 
 from kerastl.checks import check_pixels
+from kerastl.resizing import UNKNOWN, check_resize
 
 
 def takes_texts(model: keras.Model) -> bool:
@@ -37,6 +38,13 @@ def preprocessor_of(model: keras.Model) -> keras.layers.Layer:
             "`new.preprocessor = model.preprocessor`."
         )
     return preprocessor
+
+
+def resize_of(model: keras.Model) -> str:
+    """How pictures come to the size of a model: what `build_model` or `load` has noted in it as `model.resize`."""
+    noted = getattr(model, "resize", UNKNOWN)
+    check_resize(noted)
+    return noted
 
 
 def as_taken(model: keras.Model, dataset):

@@ -60,7 +60,8 @@ def build_model(
 
     Returns:
         A `keras.Model`: images (batch, height, width, 3), raw pixels 0–255 -> probabilities (batch, classes). The
-        scaling that the base needs is inside. It is not compiled; the training functions do that. For texts: token ids,
+        scaling that the base needs is inside. It is not compiled; the training functions do that. `model.resize` is
+        that of the data: `predict` brings files to the model's size in the same way. For texts: token ids,
         int32 (batch, length), 0 for padding -> probabilities. `model.preprocessor`, a layer of KerasHub, makes token
         ids of strings, and the functions of kerastl use it. The head reads the mean of what BERT gives for each token.
 
@@ -115,7 +116,9 @@ def build_model(
     x = _augment(image, augment)
     x = preprocess(x)
     x = base_model(x)  # not `training=False`: released Keras 3 overrides it in fit (facts 1 and 10)
-    return _add_classifier(image, _pool(x, pooling), name, data, dropout)
+    model = _add_classifier(image, _pool(x, pooling), name, data, dropout)
+    model.resize = data.resize
+    return model
 
 
 def _pool(features, pooling: str):

@@ -10,7 +10,7 @@ import numpy as np
 from kerastl.bert import warn_of_long_texts
 from kerastl.checks import check_pixels, is_whole
 from kerastl.evaluation import both_classes
-from kerastl.inputs import preprocessor_of, takes_texts
+from kerastl.inputs import preprocessor_of, resize_of, takes_texts
 from kerastl.quiet import no_retracing_warnings
 from kerastl.reading import read_image
 from kerastl.saving import SavedModel, check_class_names, load
@@ -35,7 +35,8 @@ def predict(
 
     Args:
         model: a file that `save` wrote, what `load` returned, or a model (then give `class_names`).
-        image: a file, or an array (height, width, 3) with pixels 0–255 in the model's size. For a model of texts: a
+        image: a file, which is resized as the training images were (`resize` of `load_images`), or an array (height,
+            width, 3) with pixels 0–255 in the model's size. For a model of texts: a
             text, or a list of texts.
         class_names: only with a bare model.
         top: how many classes to return, 1 or more.
@@ -104,7 +105,7 @@ def read_pixels(model: keras.Model, image: Picture) -> np.ndarray:
         raise ValueError(f"The model takes {shape}. Expected (None, height, width, 3): colour pictures of one size.")
     height, width = shape[1:3]
     if isinstance(image, str | os.PathLike):
-        return read_image(image, (height, width))
+        return read_image(image, (height, width), resize_of(model))
     pixels = np.asarray(image)
     if pixels.shape != (height, width, 3) or pixels.dtype.kind not in "uif":
         raise ValueError(

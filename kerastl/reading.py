@@ -1,17 +1,23 @@
 """One picture: from its file to pixels, upright, in three colours, in the size that the model wants."""
 
+import importlib
 import os
 import threading
 import warnings
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 
+from kerastl.colours import RefusedError, in_colour
+from kerastl.resizing import resize
+
 # Decoded at the same time by all threads together. Measured: 0.4 GB, with transparency 0.8, as WebP 1.5. Beyond that
 # glibc keeps up to 80 MB for each thread that has decoded a large picture.
-MOST_PIXELS = 100_000_000
-MOST_JPEG_PIXELS = 250_000_000  # a JPEG is decoded at down to an eighth of its height and width
+MOST_MEGAPIXELS = 100  # the variable sets another limit
+MEGAPIXELS_VARIABLE = "KERASTL_MOST_MEGAPIXELS"
+JPEG_FACTOR = 2.5  # a JPEG may have so many times as many: it is decoded at down to an eighth of its height and width
 
 # What Pillow may read. It knows more: some of it other programs would run (EPS, WMF), some is a wrapping that hides
 # another picture, and how large that is (ICO, ICNS, IPTC).
@@ -20,7 +26,7 @@ FORMATS = (
     *("PPM", "TGA", "PCX", "SGI", "MSP", "XBM", "IM", "SPIDER", "QOI"),
 )
 
-NO_WHITE = "its numbers have no known highest value, so white is not known"
+HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 
 # What lies beside pictures and is none. Any other file is looked into.
 OTHER_ENDINGS = (
@@ -32,20 +38,11 @@ OTHER_ENDINGS = (
 
 
 class UnreadableError(ValueError):
-    """A file that is no picture, a damaged one, or one that is refused: what is said of it, and what was expected."""
+    """A file that is no picture, a damaged one, or one that is refused: why, and what was expected."""
 
-    def __init__(self, said: str, expected: str):
-        super().__init__(f"{said} Expected {expected}.")
-        self.said, self.expected = said, expected
-
-
-class RefusedError(ValueError):
-    """A picture that could be decoded, but takes too much memory, or whose colours cannot be known."""
-
-    def __init__(
-        self, reason: str, expected: str = "8 bits a colour: convert such pictures with the program that made them"
-    ):
-        super().__init__(f"{reason}. Expected {expected}.")
+    def __init__(self, name: str, reason: str, expected: str):
+        self.said = f"Cannot read {name!r} as an image ({reason})."
+        super().__init__(f"{self.said} Expected {expected}.")
         self.reason, self.expected = reason, expected
 
 
@@ -63,12 +60,13 @@ def find_pictures(folder: Path) -> list[Path]:
     )
 
 
-def read_image(path, image_size: tuple[int, int]) -> np.ndarray:
+def read_image(path, image_size: tuple[int, int], how: str = "squash") -> np.ndarray:
     """Read one picture as the model wants it: uint8 (height, width, 3), 0–255, turned as the camera was held.
 
     Of several pictures in a file it is the first. Colours are taken as they are stored, without a colour profile. What
     is see-through shows white. 16 bits a colour are scaled to 8. What has no known white is refused, not guessed:
     floating-point and 32-bit numbers, and 16 bits of which only the lower ones are used (12 bits from a microscope).
+    `how` is the `resize` of `load_images`.
 
     Raises:
         FileNotFoundError: it is not there.
@@ -78,28 +76,42 @@ def read_image(path, image_size: tuple[int, int]) -> np.ndarray:
 
     name = os.fspath(path)
     expected = "a whole JPEG, PNG, GIF, BMP, TIFF or WebP file, or another that Pillow can read"
+    most = most_pixels()
     _here.file = name
     try:
         with open(os.path.expanduser(name), "rb") as file:
             image = _open(file)
-            pixels = _pixels_to_decode(image, 2 * max(image_size))  # twice: `resize` averages over some
-            with _room(pixels), closing(image):  # the image is gone before its room is given to others
+            pixels = _pixels_to_decode(image, 2 * max(image_size), most)  # twice: resizing averages over some
+            with _room(pixels, most), closing(image):  # the image is gone before its room is given to others
                 layout = _layout(image)
                 ImageOps.exif_transpose(image, in_place=True)
-                return resize(image, image_size, layout)
+                return as_pixels(image, image_size, how, layout)
     except FileNotFoundError:
         reason = "it is a link that leads nowhere"
         if not os.path.islink(os.path.expanduser(name)):
             raise FileNotFoundError(f"There is no file {name!r}.") from None
     except Image.UnidentifiedImageError:
-        reason = "it is not a picture of a known kind"
+        reason, expected = _unknown(name, expected)
     except RefusedError as error:
         reason, expected = error.reason, error.expected
     except Exception as error:  # on damaged files Pillow's many readers raise whatever they meet
         reason = _plain(error) or type(error).__name__
     finally:
         _here.file = None
-    raise UnreadableError(f"Cannot read {name!r} as an image ({reason}).", expected)
+    raise UnreadableError(name, reason, expected)
+
+
+def _unknown(name: str, expected: str) -> tuple[str, str]:
+    """Of a file that Pillow does not know: what it seems to be, and what is expected."""
+    with open(os.path.expanduser(name), "rb") as file:
+        start = file.read(512)
+    if not start:
+        return "it is empty", expected
+    if start[4:8] == b"ftyp" and start[8:12] in HEIC_BRANDS:
+        return "it is a HEIC picture, for which Pillow needs a plugin", "JPEG or PNG, or `pip install kerastl[heic]`"
+    if start.lstrip().lower().startswith((b"<!doctype html", b"<html")):
+        return "it is a web page, as a server sends it in the place of a picture", expected
+    return "it is not a picture of a known kind", expected
 
 
 def _plain(message) -> str:
@@ -107,51 +119,9 @@ def _plain(message) -> str:
     return "the file ends too early" if "truncated" in str(message).lower() else str(message)
 
 
-def resize(image, size: tuple[int, int], layout: str = "") -> np.ndarray:
+def as_pixels(image, size: tuple[int, int], how: str = "squash", layout: str = "") -> np.ndarray:
     """A Pillow image as `read_image` returns it; `layout` says how the file stores its numbers."""
-    from PIL import Image
-
-    resized = _in_colour(image, layout).resize(size[::-1], Image.Resampling.BILINEAR, reducing_gap=2.0)
-    return np.asarray(resized.convert("RGB"))
-
-
-def _in_colour(image, layout: str):
-    """The image in grey ("L") or in colours ("RGB"), 8 bits each, on white."""
-    from PIL import Image
-
-    if image.mode == "F":
-        raise RefusedError(NO_WHITE)
-    if image.mode.startswith("I"):
-        return _grey_of_16_bits(image, layout)
-    if "16" in layout:  # Pillow has kept the upper half of each number
-        colours = [band for band in image.getbands() if band != "A"]
-        _check_range(256 * max(image.getchannel(colour).getextrema()[1] for colour in colours) + 255)
-    if image.mode in ("LA", "PA", "RGBA", "RGBa") or "transparency" in image.info:
-        image = image if image.mode == "RGBA" else image.convert("RGBA")
-        white = Image.new("RGB", image.size, "white")
-        white.paste(image, mask=image)
-        return white
-    return image if image.mode in ("L", "RGB") else image.convert("L" if image.mode == "1" else "RGB")
-
-
-def _grey_of_16_bits(image, layout: str):
-    from PIL import Image
-
-    if image.mode == "I" and layout != "I;16B" and image.format != "PPM":
-        raise RefusedError(NO_WHITE)
-    numbers = np.asarray(image)
-    _check_range(numbers.max())
-    grey = (numbers // 256).astype(np.uint8)
-    if getattr(image, "tag_v2", {}).get(262) == 0:  # a TIFF in which 0 is white; Pillow turns only 8 bits
-        grey = 255 - grey
-    if "transparency" in image.info:
-        grey[numbers == image.info["transparency"]] = 255
-    return Image.fromarray(grey)
-
-
-def _check_range(highest: int) -> None:
-    if highest < 65535 / 4:
-        raise RefusedError(f"its numbers go only to {highest:,} of 65,535: the picture would look black")
+    return np.asarray(resize(in_colour(image, layout), size, how).convert("RGB"))
 
 
 def _layout(image) -> str:
@@ -169,37 +139,62 @@ def _open(file):
     with _opening:
         kept, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
         try:
-            Image.init()
-            return Image.open(file, formats=[name for name in FORMATS if name in Image.OPEN])
+            return Image.open(file, formats=readable_formats())
         finally:
             Image.MAX_IMAGE_PIXELS = kept
 
 
-def _pixels_to_decode(image, wanted: int) -> int:
+@cache
+def readable_formats() -> list[str]:
+    """Those of `FORMATS` that Pillow reads here, with its plugins."""
+    from PIL import Image
+
+    Image.init()
+    with suppress(ImportError):  # iPhones write HEIC, which Pillow alone does not read
+        importlib.import_module("pillow_heif").register_heif_opener()
+    return [name for name in FORMATS if name in Image.OPEN]
+
+
+def most_pixels() -> float:
+    """The limit on the pixels that are decoded. Raises ValueError when the environment variable holds no number."""
+    wanted = os.environ.get(MEGAPIXELS_VARIABLE, MOST_MEGAPIXELS)
+    try:
+        megapixels = float(wanted)
+    except ValueError:
+        megapixels = 0.0
+    if not 0 < megapixels < float("inf"):
+        raise ValueError(
+            f"Received {MEGAPIXELS_VARIABLE}={wanted!r}. Expected how many million pixels a picture may have, as 300."
+        )
+    return megapixels * 1e6
+
+
+def _pixels_to_decode(image, wanted: int, most: float) -> int:
     """How many pixels have to be decoded. A JPEG is told to shrink, to no less than `wanted` pixels on a side."""
     width, height = image.size
     image.draft(None, (wanted, wanted))
     # a progressive JPEG is in memory as a whole before it shrinks
     pixels = width * height if image.info.get("progressive") else image.width * image.height
-    if pixels > MOST_PIXELS or width * height > MOST_JPEG_PIXELS:
+    if pixels > most or width * height > JPEG_FACTOR * most:
         raise RefusedError(
             f"it has {width:,}×{height:,} pixels, too many for the memory of a usual computer",
-            f"at most {MOST_PIXELS / 1e6:.0f} million, in an ordinary JPEG {MOST_JPEG_PIXELS / 1e6:.0f} million. Make "
-            "it smaller, or save it as JPEG",
+            f"at most {most / 1e6:g} million, in an ordinary JPEG {JPEG_FACTOR * most / 1e6:g} million. Make it "
+            "smaller, or save it as JPEG; or set a higher limit, in millions, with the environment variable "
+            f"{MEGAPIXELS_VARIABLE} (a pixel takes up to 15 bytes of memory)",
         )
     return pixels
 
 
 class _Room:
-    """Lets threads decode at the same time while what they decode is not more than `MOST_PIXELS` in all."""
+    """Lets threads decode at the same time while what they decode is not more than the limit in all."""
 
     def __init__(self):
         self._taken, self._changed = 0, threading.Condition()
 
     @contextmanager
-    def __call__(self, pixels: int):
+    def __call__(self, pixels: int, most: float):
         with self._changed:
-            self._changed.wait_for(lambda: self._taken + pixels <= MOST_PIXELS)
+            self._changed.wait_for(lambda: not self._taken or self._taken + pixels <= most)
             self._taken += pixels
         try:
             yield

@@ -13,12 +13,15 @@ import keras
 from kerastl.bert import import_keras_hub, read_tokenizer, write_tokenizer
 from kerastl.files import written_whole
 from kerastl.graph import all_layers, single
+from kerastl.inputs import resize_of, takes_texts
+from kerastl.resizing import check_resize
 from kerastl.untrusted import (
     CLASS_NAMES,
     CONFIG,
     DIGESTS,
     FLAGS,
     METADATA,
+    RESIZE,
     SUMMARY,
     TOKENIZER,
     WEIGHTS,
@@ -44,9 +47,10 @@ def save(
     """Save a model and its class names in one `.keras` file.
 
     `keras.models.load_model` opens the file, too, without this package (for a model of texts, `import keras_hub` first;
-    its vocabulary is in the file, as `tokenizer.json`). The file appears under its name only when it is
-    complete; a file of that name is replaced. The optimizer is left out: it is as large as the weights, and every
-    training function makes a new one. The model itself stays as it is, compiled and with its optimizer.
+    its vocabulary is in the file, as `tokenizer.json`). How pictures are resized is in it, too, as `resize.json`. The
+    file appears under its name only when it is complete; a file of that name is replaced. The optimizer is left out: it
+    is as large as the weights, and every training function makes a new one. The model itself stays as it is, compiled
+    and with its optimizer.
 
     Args:
         model: as `build_model` returns it, trained.
@@ -91,6 +95,8 @@ def save(
                 archive.writestr(SUMMARY, json.dumps(summary))
             if hasattr(model, "preprocessor"):
                 archive.writestr(TOKENIZER, json.dumps(write_tokenizer(model)))
+            if not takes_texts(model):
+                archive.writestr(RESIZE, json.dumps(resize_of(model)))
             archive.writestr(FLAGS, json.dumps([layer.trainable for layer in all_layers(bare)]))
             archive.writestr(DIGESTS, json.dumps(make_digests(archive)))
             config = json.loads(archive.read(CONFIG))
@@ -126,7 +132,7 @@ def load(path: str | os.PathLike) -> SavedModel:
         ['daisy', 'dandelion', 'rose', 'sunflower', 'tulip']
     """
     path = _as_file(path)
-    members = read_members(path, CONFIG, METADATA, WEIGHTS, CLASS_NAMES, TOKENIZER, FLAGS, DIGESTS)
+    members = read_members(path, CONFIG, METADATA, WEIGHTS, CLASS_NAMES, TOKENIZER, RESIZE, FLAGS, DIGESTS)
     if CLASS_NAMES not in members:
         raise ValueError(
             f"{str(path)!r} has no class names inside. Save models with `kerastl.save`, which puts them there."
@@ -143,6 +149,9 @@ def load(path: str | os.PathLike) -> SavedModel:
         _set_flags(model, held.get(FLAGS))
         if TOKENIZER in held:
             model.preprocessor = read_tokenizer(held[TOKENIZER], model)
+        if RESIZE in held:
+            check_resize(held[RESIZE])
+            model.resize = held[RESIZE]
         return SavedModel(model, check_class_names(held[CLASS_NAMES], model))
     except ValueError as error:
         raise ValueError(f"{str(path)!r} is damaged. {error}") from None

@@ -44,7 +44,7 @@ def nearest_parent(folder: Path) -> str:
     return f"{str(parent)!r} holds: {', '.join(inside[:8]) or 'no folders'}."
 
 
-def read_folder(folder: Path, size) -> Pictures:
+def read_folder(folder: Path, size, how: str = "squash") -> Pictures:
     """Read the pictures of a folder, in the order of parts, classes and file names."""
     places = find_places(folder)
     paths, labels, rows = [], [], {}
@@ -57,7 +57,7 @@ def read_folder(folder: Path, size) -> Pictures:
         rows[part] = np.arange(start, len(paths))
     images, labels, unreadable = find_room_for_pictures(len(paths), size), np.array(labels, np.int64), {}
     with file_notes():
-        _read_files(paths, images, unreadable)
+        _read_files(paths, images, unreadable, how)
     for part, classes in places.items():
         rows[part] = np.setdiff1d(rows[part], list(unreadable))
         for label, place in enumerate(classes.values()):
@@ -159,13 +159,13 @@ def _near(folder: Path) -> str:
     return ""
 
 
-def _read_files(paths: list[Path], images: np.ndarray, unreadable: dict[int, UnreadableError]) -> None:
+def _read_files(paths: list[Path], images: np.ndarray, unreadable: dict[int, UnreadableError], how: str) -> None:
     """Fill the array with the pictures in these files; note, by their numbers, those that cannot be read."""
 
     def read_some(start: int) -> None:
         for number, path in enumerate(paths[start : start + READ_AT_ONCE], start):
             try:
-                images[number] = read_image(path, images.shape[1:3])
+                images[number] = read_image(path, images.shape[1:3], how)
             except UnreadableError as error:
                 unreadable[number] = error
         release([images])

@@ -22,7 +22,7 @@ from kerastl.vocabulary import check_config, refused_names
 
 CONFIG, METADATA, WEIGHTS = "config.json", "metadata.json", "model.weights.h5"  # Keras's own members of the archive
 # Ours; Keras leaves them alone (fact 6).
-CLASS_NAMES, SUMMARY, TOKENIZER = "class_names.json", "training.json", "tokenizer.json"
+CLASS_NAMES, SUMMARY, TOKENIZER, RESIZE = "class_names.json", "training.json", "tokenizer.json", "resize.json"
 FLAGS, DIGESTS = "trainable.json", "digests.json"
 _MOST_BYTES = {
     CONFIG: 10_000_000,  # the longest of all bases, NASNetLarge, takes 1,034,000
@@ -33,6 +33,7 @@ _MOST_BYTES = {
     FLAGS: 1_000_000,
     DIGESTS: 10_000,
     TOKENIZER: 10_000_000,  # multilingual BERT, 120,000 word pieces, takes 2,000,000
+    RESIZE: 1_000,
 }
 # The modules of Keras whose classes compute, and the layers that run something else than Keras.
 _COMPUTING = (

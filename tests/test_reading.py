@@ -1,5 +1,6 @@
 """One picture from its file: every mode and format, what is refused, memory, Pillow's remarks."""
 
+import importlib.util
 import io
 import os
 import shutil
@@ -14,7 +15,7 @@ import pytest
 from PIL import Image
 
 import kerastl as tl
-from kerastl.reading import UnreadableError, find_pictures, read_image
+from kerastl.reading import UnreadableError, find_pictures, read_image, readable_formats
 
 RAMP = np.tile(np.arange(256, dtype=np.uint8), (64, 1))
 COLOURS = np.stack([RAMP, RAMP[:, ::-1], np.full_like(RAMP, 128)], axis=-1)
@@ -211,6 +212,7 @@ def test_a_small_file_of_many_pixels_is_refused_before_it_takes_memory(tmp_path)
     mebibytes, said = peak_memory(tmp_path / "bomb.png")
     assert "13,300×13,300 pixels" in said
     assert "Expected at most 100 million, in an ordinary JPEG 250 million. Make it smaller, or save it as JPEG" in said
+    assert "set a higher limit, in millions, with the environment variable KERASTL_MOST_MEGAPIXELS" in said
     assert mebibytes < 50  # it was 1,014
 
 
@@ -219,6 +221,28 @@ def test_a_jpeg_of_200_megapixels_is_read_in_little_memory(tmp_path):
     mebibytes, said = peak_memory(tmp_path / "phone.jpg")
     assert said == "77.0"
     assert mebibytes < 50
+
+
+def test_the_limit_on_pixels_can_be_set(tmp_path, monkeypatch):
+    Image.new("L", (300, 200)).save(tmp_path / "picture.png")
+    Image.new("L", (300, 200)).save(tmp_path / "picture.jpg")
+    monkeypatch.setenv("KERASTL_MOST_MEGAPIXELS", "0.06")
+    for kind in ("png", "jpg"):
+        assert read_image(tmp_path / f"picture.{kind}", (8, 8)).shape == (8, 8, 3)
+    monkeypatch.setenv("KERASTL_MOST_MEGAPIXELS", "0.05")
+    assert read_image(tmp_path / "picture.jpg", (8, 8)).shape == (8, 8, 3)
+    with pytest.raises(
+        UnreadableError, match=r"300×200 pixels, .*at most 0\.05 million, in an ordinary JPEG 0\.125 mi"
+    ):
+        read_image(tmp_path / "picture.png", (8, 8))
+
+
+@pytest.mark.parametrize("limit", ["", "many", "0", "-1", "nan", "inf"])
+def test_a_limit_that_is_no_number_is_an_error_and_no_damaged_picture(tmp_path, monkeypatch, limit):
+    Image.new("L", (8, 8)).save(tmp_path / "picture.png")
+    monkeypatch.setenv("KERASTL_MOST_MEGAPIXELS", limit)
+    with pytest.raises(ValueError, match=rf"^Received KERASTL_MOST_MEGAPIXELS='{limit}'\. Expected how many million"):
+        read_image(tmp_path / "picture.png", (8, 8))
 
 
 @pytest.mark.slow
@@ -277,6 +301,38 @@ def test_whatever_is_damaged_ends_in_the_one_error_that_names_the_file(tmp_path,
         except UnreadableError as error:
             refused += "damaged' as an image" in str(error)
     assert refused > 10
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "it is empty"),
+        (b"\n<!DOCTYPE html><html><body>404</body></html>", "it is a web page, as a server sends it"),
+        (b"<html>", "it is a web page"),
+        (b"\0\0\0\x18ftypheic\0\0\0\0", r"it is a HEIC picture.*pip install kerastl\[heic\]"),
+        (b"hello", "it is not a picture of a known kind"),
+    ],
+)
+def test_what_is_no_picture_is_called_what_it_is(tmp_path, content, said):
+    (tmp_path / "photo.jpg").write_bytes(content)
+    if b"heic" in content and importlib.util.find_spec("pillow_heif"):
+        said = "photo.jpg"  # then it is only damaged
+    with pytest.raises(UnreadableError, match=said):
+        read_image(tmp_path / "photo.jpg", (8, 8))
+
+
+KINDS = {"heic": "HEIF", "avif": "AVIF", "jp2": "JPEG2000"}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_kinds_that_phones_and_browsers_write_are_read(tmp_path, kind):
+    if kind == "heic":
+        pytest.importorskip("pillow_heif").register_heif_opener()
+    elif kind == "avif" and "AVIF" not in readable_formats():
+        pytest.skip("This Pillow reads no AVIF.")
+    (tmp_path / f"photo.{kind}").write_bytes(with_bytes(COLOUR, KINDS[kind], quality=95))
+    error = np.abs(read_image(tmp_path / f"photo.{kind}", COLOURS.shape[:2]).astype(int) - COLOURS)
+    assert np.quantile(error, 0.98) < 16
 
 
 def test_every_file_but_hidden_ones_and_texts_is_taken_for_a_picture(tmp_path):

@@ -5,7 +5,7 @@ from pathlib import Path
 from kerastl.blocks import list_blocks
 from kerastl.commands.figures import check_new_figure, save_figure
 from kerastl.commands.printing import printable
-from kerastl.inputs import takes_texts
+from kerastl.inputs import resize_of, takes_texts
 from kerastl.plots.layers import plot_layers
 from kerastl.saving import load, load_summary
 
@@ -22,6 +22,7 @@ def run(args) -> None:
         takes = f"texts of up to {model.input_shape[1] - 2} word pieces"
     else:
         takes = "pictures of {}×{} pixels, three colours, 0 to 255".format(*model.input_shape[1:3])
+        takes += f"; resize: {resize_of(model)}"
     known = {
         "file": f"{args.model}, {Path(args.model).expanduser().stat().st_size / 1e6:.1f} MB",
         "takes": takes,

@@ -139,7 +139,7 @@ def _prepare(args) -> Task:
         size = BUNDLED_SETS.get(args.source) or find_base(args.base).image_size
     _check_arguments(args, size, layers)
     keras.utils.set_random_seed(args.seed)
-    data = load_images(args.source, image_size=size, batch_size=args.batch_size, seed=args.seed)
+    data = load_images(args.source, image_size=size, resize=args.resize, batch_size=args.batch_size, seed=args.seed)
     counts = {part: sum(len(labels) for _, labels in getattr(data, part)) for part in PART_NAMES}
     print(
         f"images      {counts['train']:,} training, {counts['validation']:,} validation, {counts['test']:,} test; "
@@ -236,6 +236,7 @@ def _facts(args, task: Task, record: Record) -> list[tuple[str, str]]:
         ("classes", f"{len(task.data.class_names)}: {', '.join(task.data.class_names)}"),
         *((f"{part} pictures", f"{count:,}") for part, count in task.counts.items()),
         ("pixels", "×".join(map(str, task.model.input_shape[1:3]))),
+        ("resize", args.resize),
         ("base", args.base + ("" if args.alpha is None else f", alpha {args.alpha}")),
         ("weights", args.weights),
         *(

@@ -1,0 +1,163 @@
+"""Look at a folder of pictures before it is used: what cannot be read, what is there twice, what is missing."""
+
+import hashlib
+import os
+from collections import defaultdict
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from kerastl.bases import BUNDLED_SETS, bundled_folder
+from kerastl.checks import check_source
+from kerastl.doubles import SIDE, difference_hash, near_pairs
+from kerastl.reading import UnreadableError, file_notes, find_pictures, read_image
+from kerastl.sources import find_places, nearest_parent
+
+FEW = 10  # pictures of a class in the training part; with fewer it is called near-empty
+SHOWN = 10  # lines of a kind when a check is printed
+
+
+class Picture(NamedTuple):
+    """A readable picture: its file, relative to the folder, its part, and its class."""
+
+    file: str
+    part: str
+    class_name: str
+
+
+class Unreadable(NamedTuple):
+    """A file that `load_images` leaves out, relative to the folder, and the reason."""
+
+    file: str
+    reason: str
+
+
+class NearDouble(NamedTuple):
+    """Two pictures that look alike, and in how many of 64 bits their hashes differ."""
+
+    first: Picture
+    second: Picture
+    bits: int
+
+
+class ImageCheck(NamedTuple):
+    """What `check_images` found. Printed, it is a page for people; false as a condition when nothing is wrong.
+
+    Example:
+        >>> check = check_images("drawn_flowers")
+        >>> check.counts["test"]["rose"]
+        50
+    """
+
+    folder: str
+    counts: dict[str, dict[str, int]]  # {part: {class name: readable pictures}}
+    unreadable: list[Unreadable]
+    doubles: list[list[Picture]]  # each a group of pictures with the same pixels
+    near_doubles: list[NearDouble]  # those most alike first; of a group of doubles only its first picture
+    near_empty: dict[str, int]  # {class name: pictures in the training part}, below `FEW`
+
+    def __bool__(self) -> bool:
+        return bool(self.unreadable or self.doubles or self.near_doubles or self.near_empty)
+
+    def __str__(self) -> str:
+        parts = list(self.counts)
+        names = list(self.counts[parts[0]])
+        width = max(map(len, ["class", *names])) + 2
+        lines = ["".join([f"{'class':<{width}}", *(f"{part:>12}" for part in parts)])]
+        for name in names:
+            lines.append("".join([f"{name:<{width}}", *(f"{self.counts[part][name]:>12,}" for part in parts)]))
+        lines += _section("Cannot be read, and is left out", [f"{file}: {reason}" for file, reason in self.unreadable])
+        groups = [f"{' = '.join(one.file for one in group)}{_where(group)}" for group in self.doubles]
+        lines += _section("The same pixels more than once", groups)
+        pairs = [f"{a.file} ~ {b.file}, {bits} bits{_where([a, b])}" for a, b, bits in self.near_doubles]
+        lines += _section("Nearly the same (bits of 64 that differ)", pairs)
+        few = [f"{name}: {count}" for name, count in self.near_empty.items()]
+        lines += _section(f"Fewer than {FEW} pictures to train on", few)
+        return "\n".join([*lines, *([] if self else ["", "Nothing was found."])])
+
+
+def check_images(source: str | os.PathLike) -> ImageCheck:
+    """Look at the pictures of a folder, before `load_images`. Every file is read once, small, and none is changed.
+
+    Pictures that lie in two parts make a test too good; those with two labels teach the model nothing. Remove what you
+    do not want yourself: a near-double may be another photo of the same scene, which belongs to one part.
+
+    Args:
+        source: a folder as `load_images` takes it, or the name of a bundled set.
+
+    Returns:
+        `ImageCheck(folder, counts, unreadable, doubles, near_doubles, near_empty)`. Doubles are found by their pixels,
+        at 64×64; near-doubles by a difference hash, in which at most 4 of 64 bits differ. That finds pictures saved
+        anew or made smaller, and few that were cut by more than 2 % on each side, none that were turned or mirrored.
+        Different pictures without detail, such as blank pages, look alike to it.
+
+    Raises:
+        FileNotFoundError, TypeError, ValueError: as `load_images` does, of a source that is no folder of classes.
+
+    Example:
+        >>> print(check_images("drawn_butterflies").near_empty)
+        {}
+    """
+    check_source(source)
+    folder = Path(source).expanduser()
+    if not folder.is_dir() and os.fspath(source) in BUNDLED_SETS:
+        folder = bundled_folder() / source
+    if not folder.is_dir():
+        raise FileNotFoundError(
+            f"There is no folder {os.fspath(source)!r}. Expected a folder with one folder of images for each class, or "
+            f"a bundled set ({', '.join(BUNDLED_SETS)}). {nearest_parent(folder)}"
+        )
+    places = find_places(folder)
+    pictures = [
+        Picture(str(path.relative_to(folder)), part, name)
+        for part, classes in places.items()
+        for name, place in classes.items()
+        for path in find_pictures(place)
+    ]
+    with file_notes(), ThreadPoolExecutor(os.cpu_count()) as pool:
+        seen = list(pool.map(lambda one: _look_at(folder / one.file), pictures))
+    unreadable = [Unreadable(one.file, said) for one, said in zip(pictures, seen, strict=True) if isinstance(said, str)]
+    readable = [(one, said) for one, said in zip(pictures, seen, strict=True) if not isinstance(said, str)]
+    counts = {part: dict.fromkeys(classes, 0) for part, classes in places.items()}
+    groups, hashes = defaultdict(list), {}
+    for one, (digest, bits) in readable:
+        counts[one.part][one.class_name] += 1
+        groups[digest].append(one)
+        hashes.setdefault(digest, bits)
+    groups = list(groups.values())
+    return ImageCheck(
+        str(folder),
+        counts,
+        unreadable,
+        [group for group in groups if len(group) > 1],
+        [
+            NearDouble(groups[first][0], groups[second][0], bits)
+            for first, second, bits in near_pairs(np.array(list(hashes.values()), np.uint64))
+        ],
+        {name: count for name, count in counts["train"].items() if count < FEW},
+    )
+
+
+def _look_at(path: Path) -> tuple[bytes, int] | str:
+    """A digest of the small picture, which only the same pixels share, and its hash; or why it cannot be read."""
+    try:
+        pixels = read_image(path, (SIDE, SIDE))
+    except UnreadableError as error:
+        return error.reason
+    return hashlib.blake2b(pixels.tobytes(), digest_size=16).digest(), difference_hash(pixels)
+
+
+def _where(pictures: list[Picture]) -> str:
+    """What is bad about these being alike, beside that they are."""
+    labels, parts = ({getattr(one, name) for one in pictures} for name in ("class_name", "part"))
+    said = [f"{len(labels)} labels"] * (len(labels) > 1) + [f"{len(parts)} parts"] * (len(parts) > 1)
+    return f" ({', in '.join(said)})" if said else ""
+
+
+def _section(title: str, found: list[str]) -> list[str]:
+    if not found:
+        return []
+    more = [f"  … and {len(found) - SHOWN:,} more"] * (len(found) > SHOWN)
+    return ["", f"{title}: {len(found):,}", *(f"  {line}" for line in found[:SHOWN]), *more]

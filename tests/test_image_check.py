@@ -1,0 +1,237 @@
+"""What `check_images` finds in a folder, what it leaves alone, and its command."""
+
+import io
+import json
+import shutil
+import time
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import kerastl as tl
+from kerastl.__main__ import main
+from kerastl.doubles import count_bits, difference_hash, near_pairs
+from kerastl.image_check import FEW
+from kerastl.reading import as_pixels, read_image
+
+pytestmark = pytest.mark.usefixtures("matplotlib_stays")
+
+
+def scene(seed: int, size=(120, 90)) -> Image.Image:
+    """Soft blobs, as unlike those of other seeds as photos are."""
+    pixels = np.random.default_rng(seed).integers(0, 256, (6, 8, 3), dtype=np.uint8)
+    return Image.fromarray(pixels).resize(size, Image.Resampling.BICUBIC)
+
+
+@pytest.fixture
+def clean(tmp_path):
+    """Two parts, two classes, nothing wrong."""
+    for number, place in enumerate(f"{part}/{name}" for part in ("train", "test") for name in ("cat", "dog")):
+        (tmp_path / "pictures" / place).mkdir(parents=True)
+        for count in range(FEW):
+            scene(100 * number + count).save(tmp_path / "pictures" / place / f"{count}.png")
+    return tmp_path / "pictures"
+
+
+def files(group) -> list[str]:
+    return [picture.file.replace("\\", "/") for picture in group]
+
+
+def test_a_clean_folder_is_counted_and_nothing_is_found(clean):
+    check = tl.check_images(clean)
+    assert check.counts == {part: {"cat": FEW, "dog": FEW} for part in ("train", "test")}
+    assert not check
+    assert str(check).splitlines()[1:3] == ["cat              10          10", "dog              10          10"]
+    assert "Nothing was found." in str(check)
+
+
+def test_what_cannot_be_read_is_listed_with_the_reason_and_left_where_it_is(clean):
+    bad = {
+        "empty.jpg": b"",
+        "page.jpg": b"<!DOCTYPE html><p>404",
+        "cut.png": (clean / "train/cat/0.png").read_bytes()[:900],
+    }
+    for name, content in bad.items():
+        (clean / "train/dog" / name).write_bytes(content)
+    Image.new("1", (20_000, 20_000)).save(clean / "test/cat/bomb.png")
+    before = {path: path.read_bytes() for path in clean.rglob("*.*")}
+    check = tl.check_images(clean)
+    reasons = dict(zip(files(check.unreadable), [one.reason for one in check.unreadable], strict=True))
+    assert list(reasons) == ["train/dog/cut.png", "train/dog/empty.jpg", "train/dog/page.jpg", "test/cat/bomb.png"]
+    for part, said in zip(reasons.values(), ("ends too early", "is empty", "web page", "20,000×20,000"), strict=True):
+        assert said in part
+    assert check.counts["train"]["dog"] == FEW
+    assert "Cannot be read, and is left out: 4\n" in str(check)
+    assert {path: path.read_bytes() for path in clean.rglob("*.*")} == before
+
+
+def test_the_same_pixels_are_found_under_any_name_and_with_other_metadata(clean):
+    shutil.copy(clean / "train/cat/3.png", clean / "test/cat/copy.png")
+    text = Image.Exif()
+    text[0x010E] = "another description"
+    scene(4).save(clean / "train/dog/other.png", exif=text)
+    check = tl.check_images(clean)
+    assert [files(group) for group in check.doubles] == [
+        ["train/cat/3.png", "test/cat/copy.png"],
+        ["train/cat/4.png", "train/dog/other.png"],
+    ]
+    assert check.near_doubles == []
+    lines = str(check).replace("\\", "/").splitlines()
+    assert "  train/cat/3.png = test/cat/copy.png (2 parts)" in lines
+    assert "  train/cat/4.png = train/dog/other.png (2 labels)" in lines
+
+
+def changed(image: Image.Image, how: str) -> Image.Image:
+    if how == "saved anew":
+        buffer = io.BytesIO()
+        image.save(buffer, "JPEG", quality=40)
+        return Image.open(buffer)
+    if how == "grey":
+        return image.convert("L")
+    return image.resize((image.width // 2, image.height // 2))
+
+
+@pytest.mark.parametrize("how", ["saved anew", "grey", "smaller"])
+def test_copies_that_were_changed_a_little_are_near_doubles(clean, how):
+    changed(scene(5), how).save(clean / "test/dog/changed.png")
+    (pair,) = tl.check_images(clean).near_doubles
+    assert files(pair[:2]) == ["train/cat/5.png", "test/dog/changed.png"]
+    assert 0 <= pair.bits <= 4
+
+
+def test_a_class_with_few_pictures_or_none_is_named(clean):
+    (clean / "train/dog/0.png").unlink()
+    for part in ("train", "test"):
+        (clean / part / "bird").mkdir()
+    assert tl.check_images(clean).near_empty == {"bird": 0, "dog": FEW - 1}
+
+
+def test_of_many_copies_each_is_listed_once_and_few_lines_are_printed(clean):
+    for number in range(30):
+        shutil.copy(clean / "train/cat/3.png", clean / f"train/cat/copy{number}.png")
+        (clean / f"train/dog/bad{number}.png").write_bytes(b"")
+    check = tl.check_images(clean)
+    assert [len(group) for group in check.doubles] == [31]
+    assert "  … and 20 more" in str(check)
+    assert len(str(check)) < 3000
+
+
+def test_what_check_images_calls_unreadable_is_what_load_images_leaves_out(clean):
+    (clean / "train/cat/bad.jpg").write_bytes(b"no picture")
+    with pytest.warns(UserWarning, match=r"(?s)1 unreadable file is left out.*bad\.jpg"):
+        data = tl.load_images(clean, image_size=8)
+    check = tl.check_images(clean)
+    assert files(check.unreadable) == ["train/cat/bad.jpg"]
+    assert sum(len(labels) for part in data[:3] for _, labels in part) == 4 * FEW
+
+
+@pytest.mark.parametrize("source", ["nowhere", "drawn_rockets"])
+def test_what_is_no_folder_is_an_error(source):
+    with pytest.raises(FileNotFoundError, match=rf"There is no folder '{source}'\. Expected a folder with one"):
+        tl.check_images(source)
+
+
+# ---- the hash and its pairs
+
+
+def test_bits_are_counted():
+    numbers = np.random.default_rng(0).integers(0, 2**64, 1000, dtype=np.uint64)
+    numbers[:2] = 0, 2**64 - 1
+    assert count_bits(numbers).tolist() == [int(number).bit_count() for number in numbers]
+
+
+@pytest.mark.parametrize("most", [0, 4, 7])
+def test_the_pairs_are_those_that_comparing_all_with_all_finds(most):
+    rng = np.random.default_rng(0)
+    hashes = rng.integers(0, 2**64, 300, dtype=np.uint64)
+    hashes[100:200] = hashes[:100]
+    for number in range(100):  # with 0 to 9 other bits
+        for bit in rng.choice(64, number % 10, replace=False):
+            hashes[100 + number] ^= np.uint64(1) << np.uint64(bit)
+    hashes[200:203] = 0
+    numbers = [int(one) for one in hashes]
+    expected = {
+        (first, second, (numbers[first] ^ numbers[second]).bit_count())
+        for first in range(300)
+        for second in range(first + 1, 300)
+        if (numbers[first] ^ numbers[second]).bit_count() <= most
+    }
+    found = near_pairs(hashes, most)
+    assert set(found) == expected
+    assert len(found) == len(expected) >= 13
+    assert [bits for *_, bits in found] == sorted(bits for *_, bits in found)
+
+
+@pytest.mark.parametrize("count", [0, 1])
+def test_without_two_pictures_there_is_no_pair(count):
+    assert near_pairs(np.zeros(count, np.uint64)) == []
+
+
+def test_twenty_thousand_hashes_are_compared_in_seconds():
+    hashes, began = np.random.default_rng(0).integers(0, 2**64, 20_000, dtype=np.uint64), time.process_time()
+    assert near_pairs(hashes) == []
+    assert time.process_time() - began < 10  # all with all: 200 million
+
+
+def test_the_hash_tells_where_a_picture_gets_brighter():
+    ramp = np.repeat(np.tile(np.linspace(0, 255, 64).astype(np.uint8), (64, 1))[..., None], 3, axis=-1)
+    assert difference_hash(ramp) == 2**64 - 1
+    assert difference_hash(ramp[:, ::-1].copy()) == 0
+    upper = ramp.copy()
+    upper[32:] = ramp[32:, ::-1]
+    assert difference_hash(upper) == 2**64 - 2**32
+
+
+# ---- the picture and the command
+
+
+def test_pairs_are_drawn_side_by_side_with_their_files(clean):
+    shutil.copy(clean / "train/cat/3.png", clean / "test/cat/copy.png")
+    changed(scene(5), "smaller").save(clean / "test/dog/small.png")
+    figure = tl.plot_doubles(tl.check_images(clean))
+    drawn = [(axes.get_title().replace("\\", "/").split("\n"), axes.images[0].get_array()) for axes in figure.axes]
+    assert [title[0] for title, _ in drawn] == [
+        *("train/cat/3.png", "test/cat/copy.png"),
+        *("train/cat/5.png", "test/dog/small.png"),
+    ]
+    assert drawn[0][0][1] == "the same pixels, 2 files"
+    assert drawn[2][0][1].endswith("of 64 bits differ")
+    assert np.array_equal(drawn[0][1], as_pixels(scene(3), (224, 224), "pad"))
+    assert np.array_equal(drawn[3][1], read_image(clean / "test/dog/small.png", (224, 224), "pad"))
+    assert len(tl.plot_doubles(tl.check_images(clean), count=1).axes) == 2
+
+
+def test_without_doubles_the_figure_says_so(clean):
+    figure = tl.plot_doubles(tl.check_images(clean))
+    assert [text.get_text() for text in figure.texts] == ["no picture is there twice"]
+
+
+def test_the_command_ends_with_0_1_or_2(clean, tmp_path, capsys):
+    assert main(["check-images", str(clean)]) == 0
+    assert "Nothing was found." in capsys.readouterr().out
+    shutil.copy(clean / "train/cat/3.png", clean / "test/cat/copy.png")
+    assert main(["check-images", str(clean), "--picture", str(tmp_path / "pairs.png")]) == 1
+    assert "The same pixels more than once: 1" in capsys.readouterr().out
+    assert Image.open(tmp_path / "pairs.png").width > 100
+    assert main(["check-images", str(clean), "--picture", str(tmp_path / "pairs.png")]) == 2
+    assert "exists already" in capsys.readouterr().err
+    assert main(["check-images", str(clean / "nowhere")]) == 2
+
+
+def test_the_command_prints_everything_as_json(clean, capsys):
+    shutil.copy(clean / "train/cat/3.png", clean / "test/cat/copy.png")
+    changed(scene(5), "smaller").save(clean / "test/dog/small.png")
+    (clean / "train/cat/bad.png").write_bytes(b"")
+    assert main(["check-images", str(clean), "--json"]) == 1
+    said, check = json.loads(capsys.readouterr().out), tl.check_images(clean)
+    assert said["counts"] == check.counts
+    assert said["unreadable"] == [{"file": check.unreadable[0].file, "reason": "it is empty"}]
+    assert said["doubles"] == [[picture._asdict() for picture in check.doubles[0]]]
+    assert said["near_doubles"][0]["second"] == check.near_doubles[0].second._asdict()
+
+
+def test_names_from_outside_cannot_steer_the_terminal(clean, capsys):
+    (clean / "train/cat/\x1b[31m.png").write_bytes(b"")
+    assert main(["check-images", str(clean)]) == 1
+    assert "\x1b" not in capsys.readouterr().out
