@@ -18,7 +18,7 @@ __version__ = "0.1.0"
 _HOME = {
     "BASES": "bases",
     "ImageData": "data",
-    "load_images": "data",
+    "load_images": "images",
     "TextData": "data",
     "load_texts": "texts",
     "build_model": "model",
