@@ -13,16 +13,6 @@ from kerastl import checks
 from kerastl.data import make_dataset
 
 
-class Table(dict):
-    """As a DataFrame of pandas, as far as it matters here."""
-
-    columns = ("file", "label")
-
-    def to_dict(self, orient):
-        assert orient == "records"
-        return [dict(zip(self, row, strict=True)) for row in zip(*self.values(), strict=True)]
-
-
 def lines_in(error) -> list[str]:
     return re.findall("`(.*?)`", str(error.value))
 

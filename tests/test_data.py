@@ -47,12 +47,6 @@ def labels_fit_images(dataset) -> bool:
     )
 
 
-@pytest.fixture
-def own_folder(picture_folder, tmp_path):
-    """A copy of the picture folder, for tests that change it."""
-    return Path(shutil.copytree(picture_folder, tmp_path / "own"))
-
-
 def write_parts(folder: Path, picture_folder: Path, **parts) -> Path:
     """Spread the pictures over folders of parts: {folder name: slice of each class's files}."""
     for part, which in parts.items():
