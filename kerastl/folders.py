@@ -1,5 +1,6 @@
 """A folder of class folders, with or without parts: which pictures it holds, and of what class."""
 
+import os
 import unicodedata
 from collections.abc import Callable
 from pathlib import Path
@@ -35,7 +36,7 @@ def list_folder(folder: Path, groups: Callable[[Path], object] | None = None) ->
     for part, classes in places.items():
         start = len(files)
         for label, place in enumerate(classes.values()):
-            found = _pictures_within(place, folder.resolve(), set(), outside)
+            found = _pictures_within(place, _real(folder), set(), outside)
             files += found
             labels += [label] * len(found)
             names += [unicodedata.normalize("NFC", file.relative_to(place).as_posix()) for file in found]
@@ -63,18 +64,23 @@ def _pictures_within(folder: Path, source: Path, seen: set[Path], outside: list[
     """
 
     def stays(entry: Path) -> bool:
-        inside = entry.resolve().is_relative_to(source)
+        inside = _real(entry).is_relative_to(source)
         if not inside:
             outside.append(f"{str(entry)!r} leads out of {str(source)!r}")
         return inside
 
-    if not stays(folder) or folder.resolve() in seen:
+    if not stays(folder) or _real(folder) in seen:
         return []
-    seen.add(folder.resolve())
+    seen.add(_real(folder))
     files = [file for file in find_pictures(folder) if not file.is_symlink() or stays(file)]
     for inside in sorted(folders_in(folder), key=Path.is_symlink):  # what a link names has its own name first
         files += _pictures_within(inside, source, seen, outside)
     return files
+
+
+def _real(path: Path) -> Path:
+    """Where a path leads. `Path.resolve` raises an error where a link leads to itself."""
+    return Path(os.path.realpath(path))
 
 
 def _warn_of_parts_as_classes(classes: dict[str, Path]) -> None:

@@ -145,6 +145,9 @@ def test_links_in_a_circle_are_walked_once(own_folder):
     (own_folder / "red" / "deep").mkdir()
     (own_folder / "red" / "deep" / "up").symlink_to(own_folder / "red", target_is_directory=True)
     assert len(contents(tl.load_images(own_folder, image_size=24))) == 30
+    (own_folder / "red" / "itself.jpg").symlink_to(own_folder / "red" / "itself.jpg")
+    with pytest.warns(UserWarning, match=r"1 unreadable file is left out"):
+        assert len(contents(tl.load_images(own_folder, image_size=24))) == 30
 
 
 def test_class_folders_that_are_numbers_are_in_the_order_of_numbers(picture_folder, tmp_path):
