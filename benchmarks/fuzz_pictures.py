@@ -160,7 +160,8 @@ def read_all(files) -> tuple[dict[Path, str], float]:
 def wrong_labels(folder: Path, outcomes: dict[Path, str]) -> int:
     """How many pictures `load_images` gives without a file that shows it under that label, or leaves out."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    from kerastl.data import as_arrays, load_images
+    from kerastl.data import as_arrays
+    from kerastl.images import load_images
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -12,7 +12,7 @@ import matplotlib.pyplot as plt
 import kerastl as tl
 from kerastl.bases import bundled_folder
 from kerastl.data import few_of_each, make_dataset
-from kerastl.sources import read_folder
+from kerastl.folders import read_folder
 
 HERE = Path(__file__).parent
 PICTURE = HERE.parent / "data/drawn_flowers/test/rose/003.jpg"
@@ -80,7 +80,7 @@ def compare_strategies() -> None:
 def few_pictures(seed: int) -> tl.ImageData:
     """The drawn flowers with only a few training pictures of each class, another choice for each seed."""
     flowers = tl.load_images("drawn_flowers")
-    images, labels, rows, _ = read_folder(bundled_folder() / "drawn_flowers", (96, 96))
+    images, labels, rows, _ = read_folder(bundled_folder() / "drawn_flowers", (96, 96))[:4]
     chosen = rows["train"][few_of_each(labels[rows["train"]], FEW, seed)]
     return flowers._replace(train=make_dataset(images, labels, shuffle=True, rows=chosen))
 

@@ -18,7 +18,7 @@ __version__ = "0.1.0"
 _HOME = {
     "BASES": "bases",
     "ImageData": "data",
-    "load_images": "data",
+    "load_images": "images",
     "check_images": "image_check",
     "TextData": "data",
     "load_texts": "texts",

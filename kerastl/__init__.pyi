@@ -5,7 +5,6 @@ from kerastl.blocks import list_blocks as list_blocks
 from kerastl.calibration import fit_temperature as fit_temperature
 from kerastl.data import ImageData as ImageData
 from kerastl.data import TextData as TextData
-from kerastl.data import load_images as load_images
 from kerastl.evaluation import evaluate as evaluate
 from kerastl.explain import grad_cam as grad_cam
 from kerastl.export import without_augmentation as without_augmentation
@@ -15,6 +14,7 @@ from kerastl.freezing import freeze as freeze
 from kerastl.freezing import snapshot as snapshot
 from kerastl.freezing import unfreeze_top as unfreeze_top
 from kerastl.image_check import check_images as check_images
+from kerastl.images import load_images as load_images
 from kerastl.model import build_model as build_model
 from kerastl.plots.doubles import plot_doubles as plot_doubles
 from kerastl.plots.features import plot_features as plot_features

@@ -49,7 +49,8 @@ def make_parser() -> argparse.ArgumentParser:
     train.add_argument(
         "source",
         metavar="FOLDER_OR_NAME",
-        help="a folder of class folders, a bundled set (drawn_flowers), or a TensorFlow Datasets name",
+        help="a folder of class folders (or a .zip of it), a .csv file, a bundled set (drawn_flowers), or a TensorFlow "
+        "Datasets name",
     )
     train.add_argument("--base", default="MobileNetV2", help="a Keras Application (default: %(default)s)")
     train.add_argument(

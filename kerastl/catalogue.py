@@ -9,8 +9,9 @@ from urllib.parse import urlsplit
 import numpy as np
 
 from kerastl.bases import BUNDLED_SETS, suggest
+from kerastl.folders import nearest_parent
 from kerastl.reading import as_pixels
-from kerastl.sources import PART_NAMES, READ_AT_ONCE, Pictures, nearest_parent
+from kerastl.sources import READ_AT_ONCE, Pictures, digest, find_part_names
 from kerastl.storage import find_room_for_pictures, release
 
 PATIENCE = 10  # seconds in which a server has to answer
@@ -51,21 +52,23 @@ def read_tfds(name: str, size, how: str = "squash") -> Pictures:
             'the bundled pictures: load_images("drawn_flowers").'
         ) from error
     splits = builder.info.splits
-    if "train" not in splits:
+    parts = find_part_names(splits, f"TensorFlow Datasets' {name!r}")
+    if "train" not in parts:
         raise ValueError(f"TensorFlow Datasets' {name!r} has no part named 'train'; it has {list(splits)}.")
-    parts = [part for part in PART_NAMES if part in splits]
-    count = sum(splits[part].num_examples for part in parts)
-    images, labels, rows, end = find_room_for_pictures(count, size), np.empty(count, np.int64), {}, 0
-    for part in parts:
-        start = end
-        for image, label in tfds.as_numpy(builder.as_dataset(split=part, as_supervised=True)):
+    count, names, digests = sum(splits[split].num_examples for split in parts.values()), [], []
+    images, labels, rows = find_room_for_pictures(count, size), np.empty(count, np.int64), {}
+    for part, split in parts.items():
+        start = len(digests)
+        for image, label in tfds.as_numpy(builder.as_dataset(split=split, as_supervised=True)):
+            end = len(digests)
             images[end] = as_pixels(Image.fromarray(np.squeeze(image)), size, how)
             labels[end] = label
-            end += 1
+            names.append(str(end - start))
+            digests.append(digest(images[end]))
             if end % READ_AT_ONCE == 0:
                 release([images])
-        rows[part] = np.arange(start, end)
-    return Pictures(images, labels, rows, list(features[keys[1]].names))
+        rows[part] = np.arange(start, len(digests))
+    return Pictures(images, labels, rows, list(features[keys[1]].names), names, None, digests)
 
 
 def _look_for_network(builder) -> None:

@@ -14,28 +14,11 @@ PATIENCE = 10  # seconds of silent counting
 
 # How to make what is expected, as lines to be copied.
 _DATASET = "tf.data.Dataset.from_tensor_slices((images, labels)).batch(32)"
-_FROM_ARRAYS = (
-    f"make a dataset of each part, `train = {_DATASET}` (with `.shuffle(len(labels))` before `.batch` for training), "
-    "and `data = kerastl.ImageData(train, validation, test, class_names)`; images 0 to 255, labels from 0"
-)
-# Into a folder that must be new, and with a number before each name: so no picture takes the place of another.
-_FROM_TABLE = (
-    "sort the pictures into such folders, `for number, row in enumerate({rows}): "
-    "number or os.mkdir('sorted_photos'); os.makedirs(f\"sorted_photos/{{row['label']}}\", exist_ok=True); "
-    "shutil.copy(row['file'], f\"sorted_photos/{{row['label']}}/{{number}}_{{os.path.basename(row['file'])}}\")`, then "
-    "load_images('sorted_photos'). The table needs two columns: `file`, the path of a picture, and `label`, its class"
-)
 
 
-def check_source(source) -> None:
-    """Raise TypeError or ValueError when `load_images` is given something else than a folder or a name."""
-    expected = "Expected a folder with one folder of images for each class, or a name such as 'drawn_flowers'."
-    if not isinstance(source, str | os.PathLike):
-        if hasattr(source, "columns"):
-            advice = _FROM_TABLE.format(rows="table.to_dict('records')")
-        else:
-            advice = f"from arrays {_FROM_ARRAYS}"
-        raise TypeError(f"Received {type(source).__name__}. {expected} To go on, {advice}.")
+def check_file(source) -> None:
+    """Raise ValueError when `load_images` is given an empty name, or a file that it does not read."""
+    expected = "Expected a folder with one folder of images for each class, a .zip, .csv or .tsv file, or a name."
     if source == "":
         raise ValueError(f"Received an empty name. {expected} The folder in which you are is '.'.")
     path = Path(source).expanduser()
@@ -47,10 +30,8 @@ def check_source(source) -> None:
         names = itertools.chain([stem], (f"{stem}_{number}" for number in itertools.count(2)))
         folder = next(name for name in names if not os.path.lexists(name))  # what is there is not written over
         advice = f"Unpack it, `shutil.unpack_archive({str(path)!r}, {folder!r})`, then load_images({folder!r})."
-    elif path.suffix.lower() in (".csv", ".tsv"):
-        advice = f"To go on, {_FROM_TABLE.format(rows=f'csv.DictReader(open({str(path)!r}))')}."
     elif path.suffix.lower() in (".npy", ".npz"):
-        advice = f"Load the arrays with `numpy.load`; {_FROM_ARRAYS}."
+        advice = "Load the arrays with `numpy.load`, then load_images((images, labels))."
     else:
         advice = f"Did you mean {str(path.absolute().parent.parent)!r}?"
     raise ValueError(f"{str(path)!r} is a file. {expected} {advice}")

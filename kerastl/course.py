@@ -21,7 +21,7 @@ class World(NamedTuple):
 
     def load(self):
         """The pictures, as `ImageData`."""
-        from kerastl.data import load_images
+        from kerastl.images import load_images
 
         return load_images(self.pictures, image_size=self.image_size)
 

@@ -1,18 +1,13 @@
-"""Load images: a bundled set, a folder of class folders, or a TensorFlow Datasets name -> ImageData."""
+"""Data as all steps of the workflow take them: three datasets, and the names of the classes."""
 
-import os
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from kerastl.bases import BUNDLED_SETS, bundled_folder
-from kerastl.catalogue import read_tfds
-from kerastl.checks import check_dataset, check_source, is_whole, list_some
-from kerastl.resizing import DEFAULT, UNKNOWN, check_resize
+from kerastl.checks import check_dataset, list_some
+from kerastl.resizing import UNKNOWN, check_resize
 from kerastl.rows import Rows
-from kerastl.sources import PART_NAMES, nearest_parent, read_folder
-from kerastl.splitting import check_splitting, set_parts_aside
+from kerastl.sources import PART_NAMES
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -52,80 +47,6 @@ class TextData(ImageData):
     __slots__ = ()
 
 
-def load_images(
-    source: str | os.PathLike,
-    *,
-    image_size: int | tuple[int, int] | None = None,
-    resize: str = DEFAULT,
-    batch_size: int = 32,
-    validation_split: float = 0.1,
-    test_split: float = 0.2,
-    seed: int = 0,
-) -> ImageData:
-    """Load labelled images, the first step of the workflow. Every file is read once, on all cores.
-
-    Pixels are kept in memory, as long as they take at most half of what kerastl may use of it (that is half of the free
-    memory, or what the variable KERASTL_MEMORY_MB says); more go to a temporary file, and memory stays free.
-
-    Args:
-        source: one of
-            - the name of a bundled set: "drawn_flowers", "drawn_butterflies" or "drawn_species";
-            - a folder with one folder of images for each class, or with such folders below `train` and, if you have
-              them, `validation` (or `val`) and `test`;
-            - the name of a TensorFlow Datasets image classification set, such as "tf_flowers"; it is downloaded once.
-        image_size: pixels, as one number or (height, width); images are resized to it, whatever their shape. Default:
-            96 for the bundled sets, else 224.
-        resize: what becomes of an image of another shape. "squash": its proportions change. "crop": the largest middle
-            part of the wanted shape is kept. "pad": all of it is kept, and the rest is black. The model and its file
-            remember it, so that `predict` does the same.
-        batch_size: images in a batch, here and in all training on these data.
-        validation_split: share of the images set aside for validation where no part holds them already.
-        test_split: the same for the test part. A source with `train` and one other part keeps the other part for the
-            test, whatever its name, because only images that chose nothing give an honest result.
-        seed: decides which images are set aside. Every class is split by itself; no image is in two parts.
-
-    Returns:
-        `ImageData(train, validation, test, class_names)`; images uint8, labels int64. Each epoch shuffles `train` anew.
-
-    Raises:
-        FileNotFoundError: the folder is not there.
-        ValueError: unknown name; no such `resize`; an archive, a table or another file; no class folders, or only one;
-            too few images in a class; parts that do not agree, or two for the same use, such as `val` and `validation`.
-        OSError: neither memory nor the temporary folder has room for the pictures.
-        TypeError: neither a folder nor a name, such as arrays.
-        ConnectionError: a download failed.
-
-    Warns:
-        UserWarning: files that are no readable images, and pictures in folders inside a class folder; they are left
-            out, not deleted. Files that are no pictures by their ending, such as .txt and .csv, are passed over
-            (`kerastl.reading.OTHER_ENDINGS`).
-
-    Example:
-        >>> load_images("drawn_flowers").class_names
-        ['daisy', 'dandelion', 'rose', 'sunflower', 'tulip']
-    """
-    check_splitting(batch_size, validation_split, test_split, seed)
-    check_source(source)
-    name = os.fspath(source)
-    folder = Path(name).expanduser()
-    check_resize(resize)
-    size = as_size(BUNDLED_SETS.get(name, 224) if image_size is None else image_size)
-    if folder.is_dir():
-        images, labels, rows, class_names = read_folder(folder, size, resize)
-    elif name in BUNDLED_SETS:
-        images, labels, rows, class_names = read_folder(bundled_folder() / name, size, resize)
-    elif folder.is_absolute() or name.startswith((".", "~")) or isinstance(source, Path):
-        raise FileNotFoundError(
-            f"There is no folder {name!r}. Expected a folder with one folder of images for each "
-            f"class. {nearest_parent(folder)}"
-        )
-    else:
-        images, labels, rows, class_names = read_tfds(name, size, resize)
-    set_parts_aside(rows, labels, validation_split, test_split, seed, class_names)
-    parts = (make_dataset(images, labels, batch_size, part == "train", rows[part]) for part in PART_NAMES)
-    return ImageData(*parts, class_names, resize)
-
-
 def make_dataset(
     images: np.ndarray, labels: np.ndarray, batch_size: int = 32, shuffle: bool = False, rows: np.ndarray | None = None
 ):
@@ -162,6 +83,14 @@ def as_arrays(dataset) -> tuple[np.ndarray, np.ndarray]:
     batches = [(np.asarray(images), np.asarray(labels)) for images, labels in dataset]
     images, labels = zip(*batches, strict=True)
     return np.concatenate(images), np.concatenate(labels)
+
+
+def labels_of(dataset) -> np.ndarray:
+    """All labels of a dataset: (images,). Of one that `make_dataset` made, no image is read for them."""
+    rows = getattr(dataset, "rows", None)
+    if rows is None:
+        return np.concatenate([np.asarray(labels) for _, labels in dataset])
+    return rows.labels[rows.numbers]
 
 
 def few_of_each(labels: np.ndarray, count: int, seed: int | None = None) -> np.ndarray:
@@ -219,11 +148,3 @@ def pick_images(dataset, numbers) -> list[tuple[np.ndarray, int]]:
         if len(found) == len(wanted):
             break
     return [found.get(int(number), last) for number in numbers]
-
-
-def as_size(image_size) -> tuple[int, int]:
-    """(height, width) of an `image_size`. Raises ValueError when it is none."""
-    size = tuple(image_size) if isinstance(image_size, list | tuple) else (image_size, image_size)
-    if len(size) != 2 or not all(is_whole(side, least=1) for side in size):
-        raise ValueError(f"Received image_size={image_size!r}. Expected pixels, as in 224 or (224, 224).")
-    return int(size[0]), int(size[1])

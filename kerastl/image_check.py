@@ -1,6 +1,5 @@
 """Look at a folder of pictures before it is used: what cannot be read, what is there twice, what is missing."""
 
-import hashlib
 import os
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
@@ -10,10 +9,11 @@ from typing import NamedTuple
 import numpy as np
 
 from kerastl.bases import BUNDLED_SETS, bundled_folder
-from kerastl.checks import check_source
+from kerastl.checks import check_file
 from kerastl.doubles import SIDE, difference_hash, near_pairs
-from kerastl.reading import UnreadableError, file_notes, find_pictures, read_image
-from kerastl.sources import find_places, nearest_parent
+from kerastl.folders import find_files, find_places, nearest_parent
+from kerastl.reading import UnreadableError, file_notes, read_image
+from kerastl.sources import digest
 
 FEW = 10  # pictures of a class in the training part; with fewer it is called near-empty
 SHOWN = 10  # lines of a kind when a check is printed
@@ -100,7 +100,7 @@ def check_images(source: str | os.PathLike) -> ImageCheck:
         >>> print(check_images("drawn_butterflies").near_empty)
         {}
     """
-    check_source(source)
+    check_file(source)
     folder = Path(source).expanduser()
     if not folder.is_dir() and os.fspath(source) in BUNDLED_SETS:
         folder = bundled_folder() / source
@@ -110,22 +110,18 @@ def check_images(source: str | os.PathLike) -> ImageCheck:
             f"a bundled set ({', '.join(BUNDLED_SETS)}). {nearest_parent(folder)}"
         )
     places = find_places(folder)
-    pictures = [
-        Picture(str(path.relative_to(folder)), part, name)
-        for part, classes in places.items()
-        for name, place in classes.items()
-        for path in find_pictures(place)
-    ]
+    found, _ = find_files(folder, places)
+    pictures = [Picture(str(one.file.relative_to(folder)), one.part, one.class_name) for one in found]
     with file_notes(), ThreadPoolExecutor(os.cpu_count()) as pool:
         seen = list(pool.map(lambda one: _look_at(folder / one.file), pictures))
     unreadable = [Unreadable(one.file, said) for one, said in zip(pictures, seen, strict=True) if isinstance(said, str)]
     readable = [(one, said) for one, said in zip(pictures, seen, strict=True) if not isinstance(said, str)]
     counts = {part: dict.fromkeys(classes, 0) for part, classes in places.items()}
     groups, hashes = defaultdict(list), {}
-    for one, (digest, bits) in readable:
+    for one, (copy, bits) in readable:
         counts[one.part][one.class_name] += 1
-        groups[digest].append(one)
-        hashes.setdefault(digest, bits)
+        groups[copy].append(one)
+        hashes.setdefault(copy, bits)
     groups = list(groups.values())
     return ImageCheck(
         str(folder),
@@ -146,7 +142,7 @@ def _look_at(path: Path) -> tuple[bytes, int] | str:
         pixels = read_image(path, (SIDE, SIDE))
     except UnreadableError as error:
         return error.reason
-    return hashlib.blake2b(pixels.tobytes(), digest_size=16).digest(), difference_hash(pixels)
+    return digest(pixels), difference_hash(pixels)
 
 
 def _where(pictures: list[Picture]) -> str:

@@ -1,22 +1,39 @@
-"""Read a folder of class folders into one array, each file once, on all cores."""
+"""What every source of pictures becomes, a listing, and the reader that makes one array of it, on all cores."""
 
+import hashlib
 import os
-import unicodedata
+import re
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from kerastl.reading import UnreadableError, file_notes, find_pictures, read_image, warn_of_files
+from kerastl.checks import list_some
+from kerastl.reading import UnreadableError, file_notes, warn_of_files
+from kerastl.resizing import UNKNOWN
 from kerastl.storage import find_room_for_pictures, release
 
-PART_NAMES = {  # the folder names under which a part is found, in capitals, too
+PART_NAMES = {  # the names under which a part is found, in capitals, too
     "train": ("train", "training"),
     "validation": ("validation", "val", "valid"),
     "test": ("test", "testing"),
 }
 READ_AT_ONCE = 16  # files, by one core; then they leave memory again if they go to a file
+DEFAULT_SIZE = (224, 224)
+
+
+class Listing(NamedTuple):
+    """The pictures of a source before they are read: each is a number, from 0."""
+
+    read: Callable[[int, tuple[int, int], str], np.ndarray]  # (number, size, resize) -> uint8 (height, width, 3)
+    labels: np.ndarray  # (pictures,) int64
+    rows: dict[str, np.ndarray]  # {part: the numbers of its pictures}
+    class_names: list[str]
+    names: Sequence[str]  # of each picture, within its class: they decide who is set aside
+    groups: Sequence[Any] | None = None  # of each picture: those of one group stay in one part
+    left_out: Sequence[str] = ()  # a line for each thing that is not read
+    size: tuple[int, int] = DEFAULT_SIZE  # where nobody asks for another
 
 
 class Pictures(NamedTuple):
@@ -26,149 +43,113 @@ class Pictures(NamedTuple):
     labels: np.ndarray  # (pictures,) int64
     rows: dict[str, np.ndarray]  # {part: the numbers of its pictures}
     class_names: list[str]
+    names: Sequence[str]
+    groups: Sequence[Any] | None
+    digests: list[bytes]  # of the pixels: copies of a picture have the same
 
 
-def folders_in(folder: Path) -> list[Path]:
-    """The folders in a folder, sorted: all but hidden ones, and what a Mac puts into archives."""
-    return sorted(
-        entry
-        for entry in folder.iterdir()
-        if entry.is_dir() and not entry.name.startswith(".") and entry.name != "__MACOSX"
-    )
+def read_listing(
+    listing: Listing, size: tuple[int, int] | None = None, resize: str = UNKNOWN, strict: bool = False
+) -> Pictures:
+    """Read the pictures of a listing, each once.
 
-
-def nearest_parent(folder: Path) -> str:
-    """A sentence on what is there, on the way to a folder that is not."""
-    parent = next((parent for parent in folder.absolute().parents if parent.is_dir()), Path("/"))
-    inside = [entry.name for entry in folders_in(parent)]
-    return f"{str(parent)!r} holds: {', '.join(inside[:8]) or 'no folders'}."
-
-
-def read_folder(folder: Path, size, how: str = "squash") -> Pictures:
-    """Read the pictures of a folder, in the order of parts, classes and file names."""
-    places = find_places(folder)
-    paths, labels, rows = [], [], {}
-    for part, classes in places.items():
-        start = len(paths)
-        for label, place in enumerate(classes.values()):
-            files = find_pictures(place)
-            paths += files
-            labels += [label] * len(files)
-        rows[part] = np.arange(start, len(paths))
-    images, labels, unreadable = find_room_for_pictures(len(paths), size), np.array(labels, np.int64), {}
-    with file_notes():
-        _read_files(paths, images, unreadable, how)
-    for part, classes in places.items():
-        rows[part] = np.setdiff1d(rows[part], list(unreadable))
-        for label, place in enumerate(classes.values()):
-            if not np.any(labels[rows[part]] == label):
-                raise ValueError(f"{str(place)!r} holds no readable image. Add images, or remove the folder.")
-    if unreadable:
-        errors = sorted(unreadable.values(), key=str)
-        warn_of_files(
-            f"{len(errors)} unreadable {'file is' if len(errors) == 1 else 'files are'} left out",
-            [error.said for error in errors],
-            sorted({f"Expected {error.expected}." for error in errors}),
-        )
-    deeper = [line for classes in places.values() for place in classes.values() for line in _pictures_below(place)]
-    if deeper:
-        advice = "Only the files of a class folder itself are read: move those up that belong to the class."
-        warn_of_files("Folders inside class folders are left out", deeper, [advice])
-    return Pictures(images, labels, rows, list(places["train"]))
-
-
-def find_places(folder: Path, held: str = "images") -> dict[str, dict[str, Path]]:
-    """{part: {class name: its folder}}, with the same classes in each part. `held` is what errors call the files."""
-    parts = _find_parts(folder)
-    places = {part: _find_classes(place) for part, place in parts.items()}
-    classes = places["train"]
-    if len(classes) < 2:
-        raise ValueError(
-            f"{str(parts['train'])!r} has {_what_is_in(parts['train'], list(classes))}. Expected at least two: one "
-            f"folder of {held} for each class.{_near(parts['train'])}"
-        )
-    for part, others in places.items():
-        if others.keys() != classes.keys():
-            raise ValueError(
-                f"The classes in {str(parts[part])!r} are not those in {str(parts['train'])!r}; they differ in "
-                f"{', '.join(sorted(others.keys() ^ classes.keys()))}."
-            )
-    return places
-
-
-def _find_parts(folder: Path) -> dict[str, Path]:
-    """{part: folder}; the folder itself is the training part if it holds none."""
-    found = {}  # a class may be called "train", too: it holds files, no folders
-    inside = [entry for entry in folders_in(folder) if folders_in(entry)]
-    for part, aliases in PART_NAMES.items():
-        places = [entry for entry in inside if entry.name.lower() in aliases]
-        if len(places) > 1:
-            raise ValueError(
-                f"{str(folder)!r} has more than one {part} part: {', '.join(repr(place.name) for place in places)}. "
-                "Expected one. Put their pictures together, or move one of them out of this folder."
-            )
-        if places:
-            found[part] = places[0]
-    return found if "train" in found else {"train": folder}
-
-
-def _find_classes(folder: Path) -> dict[str, Path]:
-    """{class name: its folder}, sorted. Names are composed: some systems write an é as an e and an accent."""
-    found = {}
-    for entry in folders_in(folder):
-        if entry.name != entry.name.encode("utf-8", "replace").decode():
-            raise ValueError(
-                f"The name of the class folder {entry.name!r} is no valid text: it may come from an archive of another "
-                "system. Rename the folder."
-            )
-        name = unicodedata.normalize("NFC", entry.name)
-        if name in found:
-            raise ValueError(
-                f"{str(folder)!r} has two folders named {name!r}: in one of them accents are letters of their own. "
-                "Expected one: put their pictures together."
-            )
-        found[name] = entry
-    return dict(sorted(found.items()))
-
-
-def _pictures_below(folder: Path) -> list[str]:
-    """A line for each folder inside a class folder that holds pictures, at any depth."""
-    lines = []
-    for inside in folders_in(folder):
-        count = sum(len(find_pictures(Path(place))) for place, _, _ in os.walk(inside))
-        if count:
-            lines.append(f"{str(inside)!r}: {count} picture{'s' * (count != 1)}")
-    return lines
-
-
-def _what_is_in(folder: Path, classes: list[str]) -> str:
-    if classes:
-        return f"1 class folder: {classes[0]}"
-    pictures = len(find_pictures(folder))
-    return "0 class folders" + (f", but {pictures} picture{'s' * (pictures != 1)}" if pictures else "")
-
-
-def _near(folder: Path) -> str:
-    """Asks for the folder of class folders just inside, or just above a folder of pictures, if there is one."""
-    folder = folder.absolute()
-    inside = [place for place in folders_in(folder) if len(folders_in(place)) > 1]
-    if inside:
-        return f" Did you mean {str(inside[0])!r}?"
-    if find_pictures(folder) and len(folders_in(folder.parent)) > 1:
-        return f" Did you mean the folder above, {str(folder.parent)!r}?"
-    return ""
-
-
-def _read_files(paths: list[Path], images: np.ndarray, unreadable: dict[int, UnreadableError], how: str) -> None:
-    """Fill the array with the pictures in these files; note, by their numbers, those that cannot be read."""
+    Raises:
+        ValueError: a class has no readable picture to learn from, or a part none at all; with `strict`, something
+            cannot be read, or is left out.
+    """
+    count = len(listing.labels)
+    images, digests, unreadable = find_room_for_pictures(count, size or listing.size), [b""] * count, {}
 
     def read_some(start: int) -> None:
-        for number, path in enumerate(paths[start : start + READ_AT_ONCE], start):
+        for number in range(start, min(start + READ_AT_ONCE, count)):
             try:
-                images[number] = read_image(path, images.shape[1:3], how)
+                images[number] = listing.read(number, images.shape[1:3], resize)
+                digests[number] = digest(images[number])
             except UnreadableError as error:
                 unreadable[number] = error
         release([images])
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:  # Pillow decodes and resizes outside the interpreter's lock
-        list(pool.map(read_some, range(0, len(paths), READ_AT_ONCE)))
+    with file_notes(), ThreadPoolExecutor(os.cpu_count()) as pool:  # Pillow decodes outside the interpreter's lock
+        list(pool.map(read_some, range(0, count, READ_AT_ONCE)))
+    _say_what_is_left_out(sorted(unreadable.values(), key=str), listing.left_out, strict)
+    rows = {part: np.setdiff1d(numbers, list(unreadable)) for part, numbers in listing.rows.items()}
+    pictures = Pictures(images, listing.labels, rows, listing.class_names, listing.names, listing.groups, digests)
+    _check_filled(pictures)
+    return pictures
+
+
+def _say_what_is_left_out(errors: list[UnreadableError], left_out: Sequence[str], strict: bool) -> None:
+    def say(what: str, lines: Sequence[str], advice: list[str]) -> None:
+        if strict:
+            raise ValueError("\n  ".join([f"{what}, and strict=True:", *lines, *advice]))
+        warn_of_files(f"{what}", lines, advice)
+
+    if left_out:
+        say("Not read", left_out, ["Expected what lies inside the source: copy it there, or load its own folder."])
+    if errors:
+        what = f"{len(errors)} unreadable {'file is' if len(errors) == 1 else 'files are'} left out"
+        say(what, [error.said for error in errors], sorted({f"Expected {error.expected}." for error in errors}))
+
+
+def _check_filled(pictures: Pictures) -> None:
+    for part, rows in pictures.rows.items():
+        counts = np.bincount(pictures.labels[rows], minlength=len(pictures.class_names))
+        empty = [name for name, count in zip(pictures.class_names, counts, strict=True) if not count]
+        if part == "train" and empty:
+            raise ValueError(
+                f"The class {empty[0]!r} holds no readable image to learn from. Add images, or remove the class."
+            )
+        if not len(rows):
+            raise ValueError(f"The {part} part holds no readable image. Add images, or remove the part.")
+
+
+def digest(pixels: np.ndarray) -> bytes:
+    """What stands for the pixels of a picture: only copies have the same."""
+    return hashlib.blake2b(np.ascontiguousarray(pixels), digest_size=16).digest()
+
+
+def find_part_names(names: Iterable[str], where: str) -> dict[str, str]:
+    """{part: the one of these names that means it}. Raises ValueError where two names mean one part."""
+    found = {}
+    for part, aliases in PART_NAMES.items():
+        meant = [name for name in names if name.lower() in aliases]
+        if len(meant) > 1:
+            raise ValueError(
+                f"{where} has more than one {part} part: {', '.join(map(repr, meant))}. Expected one. Put their "
+                "pictures together, or take one of them out."
+            )
+        if meant:
+            found[part] = meant[0]
+    return found
+
+
+def order_classes(names: Iterable[str]) -> list[str]:
+    """Names of classes in their order: 0, 1, … 10 where all are whole numbers, else that of letters."""
+    names = sorted(names)
+    return sorted(names, key=int) if all(re.fullmatch(r"-?\d+", name) for name in names) else names
+
+
+def number_labels(labels: Sequence, where: str) -> tuple[np.ndarray, list[str]]:
+    """(labels int64, class names) of labels that are names or whole numbers.
+
+    Raises:
+        ValueError: other labels, or fewer than two classes.
+    """
+    wrong = [label for label in labels if not isinstance(label, str | bool | np.bool_) and not _is_whole(label)]
+    if wrong:
+        raise ValueError(f"{where} has the label {wrong[0]!r}. Expected names or whole numbers, one for each picture.")
+    said = [str(label if isinstance(label, str | bool | np.bool_) else int(label)) for label in labels]
+    class_names = order_classes(set(said))
+    if len(class_names) < 2:
+        raise ValueError(
+            f"{where} has {len(class_names)} class ({list_some(class_names) or 'no picture'}). Expected two or more."
+        )
+    numbers = {name: number for number, name in enumerate(class_names)}
+    return np.array([numbers[name] for name in said], np.int64), class_names
+
+
+def _is_whole(label) -> bool:
+    try:
+        return int(label) == label
+    except (TypeError, ValueError, OverflowError):
+        return False

@@ -1,8 +1,12 @@
-"""Set images or texts aside for validation and test, once, each class by itself."""
+"""Set images or texts aside for validation and test, once, each class by itself, and each group whole."""
 
+import hashlib
+from collections.abc import Hashable, Sequence
 from numbers import Real
 
 import numpy as np
+from scipy.sparse import coo_array, csr_array
+from scipy.sparse.csgraph import connected_components
 
 from kerastl.checks import check_seed, is_whole
 
@@ -20,28 +24,98 @@ def check_splitting(batch_size, validation_split, test_split, seed) -> None:
         )
 
 
-def set_aside(rows, labels, share: float, seed: int, class_names, noun: str) -> tuple[np.ndarray, np.ndarray]:
-    """Split the numbers of some images in two, each class by itself: what stays, and the share set aside."""
-    rng = np.random.default_rng(seed)
-    aside = np.zeros(len(rows), bool)
-    for label, name in enumerate(class_names):
-        places = rng.permutation(np.flatnonzero(labels[rows] == label))
-        count = max(1, round(share * len(places)))
-        if len(places) - count < 1:
-            raise ValueError(
-                f"The class {name!r} has too few {noun} to set some aside for validation and test. Add {noun} (at "
-                "least three a class; a hundred are better)."
-            )
-        aside[places[:count]] = True
-    return rows[~aside], rows[aside]
+def find_units(*keys: Sequence[Hashable]) -> np.ndarray:
+    """The number of the unit of each picture: those that share a key, directly or through others, are one unit.
+
+    Args:
+        keys: one for each picture, in one or more lists: the digests of the pixels, the groups.
+    """
+    count = nodes = len(keys[0])
+    ends = []
+    for one in keys:  # in a graph each picture is tied to its keys, which are nodes, too
+        numbers = {}
+        ends += [nodes + numbers.setdefault(key, len(numbers)) for key in one]
+        nodes += len(numbers)
+    starts = np.tile(np.arange(count), len(keys))
+    graph = coo_array((np.ones(len(ends), np.int8), (starts, np.array(ends, np.int64))), shape=(nodes, nodes))
+    return connected_components(graph, directed=False)[1][:count]
+
+
+def draw_places(names: Sequence[str], seed: int) -> np.ndarray:
+    """A place in the order for each name: like chance, but always the same for a name and a seed."""
+    hashes = (hashlib.blake2b(f"{seed}/{name}".encode("utf-8", "surrogatepass"), digest_size=8) for name in names)
+    return np.frombuffer(b"".join(one.digest() for one in hashes), np.uint64)
 
 
 def set_parts_aside(
-    rows: dict, labels, validation_split, test_split, seed: int, class_names: list[str], noun: str = "images"
+    rows: dict,
+    labels: np.ndarray,
+    places: np.ndarray,
+    units: np.ndarray,
+    shares: dict[str, float],
+    class_names: list[str],
+    noun: str = "images",
 ) -> None:
-    """Add the parts that `rows`, {part: numbers}, lacks, from its training part. Of two parts one is for the test."""
+    """Add the parts that `rows`, {part: numbers}, lacks, from its training part. Of two parts one is for the test.
+
+    Args:
+        rows: changed in place.
+        labels: (images,), the class of each.
+        places: (images,), where each stands in the order from which the first ones are set aside. A new image then
+            moves itself, and at most one other over each border.
+        units: (images,), which belong together (`find_units`).
+        shares: {part: how much of each class it should get}.
+        class_names, noun: for errors.
+    """
     if "test" not in rows and "validation" in rows:
         rows["test"] = rows.pop("validation")
-    for part, share in (("test", test_split), ("validation", validation_split)):
-        if part not in rows:
-            rows["train"], rows[part] = set_aside(rows["train"], labels, share, seed, class_names, noun)
+    lacking = [part for part in ("test", "validation") if part not in rows]
+    for still, part in zip(range(len(lacking), 0, -1), lacking, strict=True):
+        rows["train"], rows[part] = _set_aside(
+            rows["train"], labels, places, units, shares[part], still, class_names, noun
+        )
+
+
+def _set_aside(rows, labels, places, units, share, least, class_names, noun) -> tuple[np.ndarray, np.ndarray]:
+    """Split some images in two: what stays, of each class at least `least` units, and the share set aside.
+
+    Unit after unit is set aside, in their order, as long as that brings its classes nearer to their shares.
+    """
+    _, unit = np.unique(units[rows], return_inverse=True)
+    first = np.full(unit.max(initial=-1) + 1, np.iinfo(np.uint64).max)  # a unit stands where its first image does
+    np.minimum.at(first, unit, places[rows])
+    table = csr_array((np.ones(len(rows), np.int64), (unit, labels[rows])), shape=(len(first), len(class_names)))
+    table.sum_duplicates()
+    starts, classes, counts = table.indptr.tolist(), table.indices.tolist(), table.data.tolist()
+    left = np.bincount(table.indices, minlength=len(class_names)).tolist()  # units of each class
+    missing = [max(1, round(share * images)) for images in np.asarray(table.sum(axis=0)).ravel().tolist()]
+    without, taken = set(range(len(class_names))), np.zeros(len(first), bool)
+
+    def held(one: int) -> list[tuple[int, int]]:
+        return list(zip(classes[starts[one] : starts[one + 1]], counts[starts[one] : starts[one + 1]], strict=True))
+
+    def can_go(one: int) -> bool:
+        return not taken[one] and all(left[label] > least for label, _ in held(one))
+
+    def take(one: int) -> None:
+        taken[one] = True
+        for label, count in held(one):
+            left[label] -= 1
+            missing[label] -= count
+            without.discard(label)
+
+    order = np.argsort(first, kind="stable").tolist()
+    for one in order:
+        if sum(abs(missing[label] - count) - abs(missing[label]) for label, count in held(one)) < 0 and can_go(one):
+            take(one)
+    for label in sorted(without):  # of a class in few large groups
+        if label in without:
+            able = [one for one in order if label in dict(held(one)) and can_go(one)]
+            if not able:
+                raise ValueError(
+                    f"The class {class_names[label]!r} has too few {noun} to set some aside for validation and test. "
+                    f"Add {noun} (at least three a class; a hundred are better). Copies, and what `groups` keeps "
+                    "together, count as one."
+                )
+            take(min(able, key=lambda one: sum(count for _, count in held(one))))
+    return rows[~taken[unit]], rows[taken[unit]]

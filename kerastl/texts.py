@@ -1,7 +1,5 @@
 """Load texts: docstrings of the installed packages, a folder of class folders, or a table -> TextData."""
 
-import csv
-import io
 import os
 import warnings
 from pathlib import Path
@@ -11,9 +9,11 @@ import numpy as np
 from kerastl.checks import list_some
 from kerastl.data import TextData, make_dataset
 from kerastl.docstrings import PACKAGES, read_task
+from kerastl.folders import find_places, folders_in, nearest_parent
 from kerastl.reading import warn_of_files
-from kerastl.sources import PART_NAMES, find_places, folders_in, nearest_parent
-from kerastl.splitting import check_splitting, set_parts_aside
+from kerastl.sources import PART_NAMES, number_labels
+from kerastl.splitting import check_splitting, draw_places, set_parts_aside
+from kerastl.tables import read_columns, read_text, refuse_rows
 
 DOCSTRINGS = "docstrings"
 
@@ -74,7 +74,8 @@ def load_texts(
             f"files for each class, or a .csv file. {nearest_parent(path)}"
         )
     texts, labels = np.array(texts, object), np.array(labels, np.int64)
-    set_parts_aside(rows, labels, validation_split, test_split, seed, class_names, "texts")
+    shares = {"validation": validation_split, "test": test_split}
+    set_parts_aside(rows, labels, draw_places(texts, seed), np.arange(len(texts)), shares, class_names, "texts")
     return TextData(
         *(make_dataset(texts, labels, batch_size, part == "train", rows[part]) for part in PART_NAMES), class_names
     )
@@ -126,7 +127,7 @@ def _read_folder(folder: Path) -> tuple:
             if not files:
                 raise ValueError(f"{str(place)!r} holds no .txt file. Add texts, or remove the folder.")
             for file in files:
-                text = _decode(file)
+                text = read_text(file)
                 if not text.strip():
                     raise ValueError(f"{str(file)!r} holds no text. Write one into it, or remove the file.")
                 texts.append(text)
@@ -142,57 +143,14 @@ def _find_texts(folder: Path) -> list[Path]:
 
 
 def _read_table(file: Path) -> tuple:
-    table = csv.DictReader(io.StringIO(_decode(file), newline=""), strict=True)
-    try:
-        names, rows = list(table.fieldnames or ()), list(table)
-    except csv.Error as error:
+    columns = read_columns(file)
+    if not {"text", "label"} <= columns.keys():
         raise ValueError(
-            f"{str(file)!r} is no table: {error} (line {table.line_num}). A quotation mark inside a text is written "
-            'twice, and the text between two of them: "She said ""no"".".'
-        ) from None
-    if names.count("text") != 1 or names.count("label") != 1:
-        raise ValueError(
-            f"{str(file)!r} has the columns {list_some(names or ['none'])}. Expected a .csv file with commas, and in "
-            "its first line the names of the columns: one text, one label."
+            f"{str(file)!r} has the columns {list_some(list(columns) or ['none'])}. Expected a .csv file with commas, "
+            "and in its first line the names of the columns: one text, one label."
         )
-    _refuse_rows(
-        file,
-        [None in row for row in rows],
-        "have more values than there are columns",
-        "Put a text with a comma between quotation marks.",
-    )
-    pairs = [((row["text"] or "").strip(), (row["label"] or "").strip()) for row in rows]
-    for column, what in enumerate(("text", "label")):
-        empty = [not pair[column] for pair in pairs]
+    for name in ("text", "label"):
         advice = "Expected a text and a label in each: fill them in, or remove the rows."
-        _refuse_rows(file, empty, f"have no {what}", advice)
-    class_names = sorted({label for _, label in pairs})
-    if len(class_names) < 2:
-        raise ValueError(
-            f"{str(file)!r} has {len(class_names)} label ({list_some(class_names)}). Expected two or more."
-        )
-    labels = [class_names.index(label) for _, label in pairs]
-    return [text for text, _ in pairs], labels, {"train": np.arange(len(pairs))}, class_names
-
-
-def _refuse_rows(file: Path, wrong: list[bool], what: str, advice: str) -> None:
-    """Raise ValueError that names the rows of a table that are wrong, if there are any."""
-    found = [str(number) for number, is_wrong in enumerate(wrong, start=1) if is_wrong]
-    if found:
-        raise ValueError(
-            f"{len(found)} of {len(wrong)} rows in {str(file)!r} {what} (row {list_some(found)}, counted from 1 below "
-            f"the names). {advice}"
-        )
-
-
-def _decode(file: Path) -> str:
-    try:
-        with open(file, encoding="utf-8-sig", newline="") as opened:
-            text = opened.read()
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{str(file)!r} is not UTF-8 ({error.reason}). Save it as UTF-8.") from None
-    except OSError as error:
-        raise ValueError(f"{str(file)!r} cannot be read ({error.strerror}). Mend it, or remove it.") from None
-    if "\0" in text:
-        raise ValueError(f"{str(file)!r} holds bytes of 0, so it is no text in UTF-8. Save it as UTF-8.")
-    return text
+        refuse_rows(repr(str(file)), [not value for value in columns[name]], f"have no {name}", advice)
+    labels, class_names = number_labels(columns["label"], repr(str(file)))
+    return columns["text"], labels, {"train": np.arange(len(labels))}, class_names

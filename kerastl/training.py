@@ -29,7 +29,7 @@ def train_head(
     epochs: int = 10,
     learning_rate: Rate = 1e-3,
     views: int | str = 0,
-    class_weight: Mapping[int, float] | None = None,
+    class_weight: Mapping[int, float] | str | None = None,
     callbacks: Callbacks | None = (),
     backup_dir: str | os.PathLike | None = None,
     verbose: int = 1,
@@ -53,7 +53,8 @@ def train_head(
             dataset that augments its images itself, the frozen part runs in every epoch. If at most 30 layers are
             unfrozen later (of a small base, half of them), phase 2 goes on from what phase 1 gave for the images as
             they are, where there is room for it.
-        class_weight: {class index: weight} for classes of unequal size.
+        class_weight: for classes of unequal size, {class index: weight}, or "balanced": images / (classes × images of
+            the class), as scikit-learn has it. Then each class counts as much as any other.
         callbacks: Keras callbacks, or one; their `self.model` is the whole model. With one that sets the rate
             (`ReduceLROnPlateau`, `LearningRateScheduler`) the rate does not fall by itself.
         backup_dir: a folder in which the state is kept after each epoch. If the program dies, the same program, run
@@ -101,7 +102,7 @@ def fine_tune(
     epochs: int = 10,
     learning_rate: Rate = 3e-4,
     views: int | str | None = None,
-    class_weight: Mapping[int, float] | None = None,
+    class_weight: Mapping[int, float] | str | None = None,
     callbacks: Callbacks | None = (),
     backup_dir: str | os.PathLike | None = None,
     verbose: int = 1,
@@ -150,7 +151,7 @@ def train_from_scratch(
     epochs: int = 20,
     learning_rate: Rate = 3e-3,
     views: int | str = FRESH,
-    class_weight: Mapping[int, float] | None = None,
+    class_weight: Mapping[int, float] | str | None = None,
     callbacks: Callbacks | None = (),
     backup_dir: str | os.PathLike | None = None,
     verbose: int = 1,

@@ -8,6 +8,7 @@ import os
 import shutil
 import socket
 import tempfile
+from pathlib import Path
 
 _EMPTY = tempfile.mkdtemp(prefix="kerastl-tests-")
 atexit.register(shutil.rmtree, _EMPTY, ignore_errors=True)
@@ -101,6 +102,12 @@ def picture_folder(tmp_path_factory):
             picture = draw(rng, label, 30 + number, 50 - number)
             Image.fromarray(picture).save(folder / name / f"{number:02d}.{'png' if number % 2 else 'jpg'}")
     return folder
+
+
+@pytest.fixture
+def own_folder(picture_folder, tmp_path):
+    """A copy of the picture folder, for tests that change it."""
+    return Path(shutil.copytree(picture_folder, tmp_path / "own"))
 
 
 @pytest.fixture(scope="session")

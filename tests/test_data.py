@@ -10,7 +10,6 @@ import sys
 import tempfile
 import time
 import unicodedata
-import warnings
 import weakref
 from pathlib import Path
 
@@ -46,12 +45,6 @@ def labels_fit_images(dataset) -> bool:
     return all(
         np.array_equal(2 - np.asarray(images).mean(axis=(1, 2)).argmax(axis=1), labels) for images, labels in dataset
     )
-
-
-@pytest.fixture
-def own_folder(picture_folder, tmp_path):
-    """A copy of the picture folder, for tests that change it."""
-    return Path(shutil.copytree(picture_folder, tmp_path / "own"))
 
 
 def write_parts(folder: Path, picture_folder: Path, **parts) -> Path:
@@ -152,35 +145,6 @@ def test_hidden_files_and_folders_are_no_images(own_folder, recwarn):
     assert not [warning for warning in recwarn if "unreadable" in str(warning.message)]
 
 
-def old_set_aside(images, labels, share, seed, classes):
-    """The split of the first releases, which copied the images: a seed has to go on meaning the same parts."""
-    rng = np.random.default_rng(seed)
-    aside = np.zeros(len(labels), bool)
-    for label in range(classes):
-        rows = rng.permutation(np.flatnonzero(labels == label))
-        aside[rows[: max(1, round(share * len(rows)))]] = True
-    return (images[~aside], labels[~aside]), (images[aside], labels[aside])
-
-
-@pytest.mark.parametrize("seed", [0, 7])
-def test_a_seed_gives_the_parts_that_it_has_always_given(picture_folder, seed):
-    files = sorted(picture_folder.glob("*/*"))
-    images = np.stack([read_image(file, (24, 24)) for file in files])
-    rest, test = old_set_aside(images, np.arange(30) // 10, 0.2, seed, 3)
-    train, validation = old_set_aside(*rest, 0.1, seed, 3)
-    data = tl.load_images(picture_folder, image_size=24, seed=seed)
-    for part, (expected, numbers) in (("validation", validation), ("test", test)):
-        assert np.array_equal(images_of(getattr(data, part)), expected)
-        assert np.array_equal(labels_of(getattr(data, part)), numbers)
-    tf.random.set_seed(3)
-    order = list(tf.data.Dataset.range(21).shuffle(21).as_numpy_iterator())
-    tf.random.set_seed(3)
-    data = tl.load_images(picture_folder, image_size=24, seed=seed)
-    mixed, labels = as_arrays(data.train)
-    assert np.array_equal(mixed, train[0][order])
-    assert np.array_equal(labels, train[1][order])
-
-
 def test_parts_are_numbers_of_the_same_pictures_and_no_copies(own_folder):
     (own_folder / "red" / "00.jpg").write_bytes(b"bad")  # nor are they copied to leave one out
     with pytest.warns(UserWarning, match="1 unreadable file is left out"):
@@ -202,22 +166,6 @@ def test_two_folders_for_one_part_are_an_error_that_names_both(picture_folder, t
     folder = write_parts(tmp_path, picture_folder, train=slice(0, 6), val=slice(6, 8), validation=slice(8, 10))
     with pytest.raises(ValueError, match=r"more than one validation part: 'val', 'validation'\. Expected one\."):
         tl.load_images(folder, image_size=8)
-
-
-def test_pictures_in_folders_inside_a_class_are_left_out_and_that_is_said(own_folder):
-    deep = own_folder / "red" / "close" / "closer"
-    deep.mkdir(parents=True)
-    for number in range(3):
-        shutil.copy(own_folder / "red" / "00.jpg", deep / f"{number}.jpg")
-    (own_folder / "blue" / "notes").mkdir()
-    (own_folder / "blue" / "notes" / "why.txt").write_text("no picture")
-    with pytest.warns(UserWarning, match=r"(?s)inside class folders are left out.*red.close': 3 pictures.*move those"):
-        data = tl.load_images(own_folder, image_size=8)
-    assert sum(len(labels_of(part)) for part in data[:3]) == 30
-    shutil.rmtree(own_folder / "red" / "close")
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        tl.load_images(own_folder, image_size=8)  # a folder without pictures is nothing to speak of
 
 
 NAMES = {form: unicodedata.normalize(form, "ros\u00e9") for form in ("NFC", "NFD")}
@@ -382,7 +330,7 @@ def test_a_long_list_of_unreadable_files_is_cut_short(own_folder):
 def test_a_class_without_a_readable_image_is_an_error(own_folder):
     for file in (own_folder / "green").iterdir():
         file.write_bytes(b"bad")
-    with pytest.raises(ValueError, match=r"green' holds no readable image\. Add images, or remove the folder"):
+    with pytest.raises(ValueError, match=r"class 'green' holds no readable image to learn from\. Add images"):
         tl.load_images(own_folder, image_size=8)
 
 
@@ -642,7 +590,8 @@ def test_a_tensorflow_datasets_name_with_one_part_is_split(tfds, tmp_path):
     assert images_of(data.test).dtype == np.uint8
 
 
-def test_grey_images_of_tensorflow_datasets_become_rgb(tfds, tmp_path):
+def test_grey_images_of_tensorflow_datasets_become_rgb(tfds, tmp_path, monkeypatch):
+    monkeypatch.setattr("kerastl.images.leave_copies_out", lambda _: None)  # `mock_data` makes both parts alike
     write_metadata(tfds, "mnist", tmp_path, train=100, test=100)
     with tfds.testing.mock_data(num_examples=100, data_dir=tmp_path):
         data = tl.load_images("mnist", image_size=12)

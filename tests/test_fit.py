@@ -514,9 +514,13 @@ def test_the_bar_counts_each_image_once_an_epoch_also_where_many_steps_run_in_on
     assert Shown.last == ("phase 1", 48, 48)
 
 
-@pytest.mark.parametrize("weights", [{"blue": 2.0}, {3: 1.0}, [1, 1, 1], {1: "2"}, {1: -1.0}, {1: np.inf}, {1: None}])
+@pytest.mark.parametrize(
+    "weights", ["equal", {"blue": 2.0}, {3: 1.0}, [1, 1, 1], {1: "2"}, {1: -1.0}, {1: np.inf}, {1: None}]
+)
 def test_class_weights_that_name_no_class_are_refused(toy, data, weights):
-    with pytest.raises(ValueError, match=r"Expected \{number of a class: its weight\}, as \{0: 1.0, 1: 1.0, 2: 1.0\}"):
+    with pytest.raises(
+        ValueError, match=r"Expected .balanced., or \{number of a class: its weight\}, as \{0: 1.0, 1: 1.0"
+    ):
         tl.train_head(toy, data, epochs=1, class_weight=weights, verbose=0)
 
 

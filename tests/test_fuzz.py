@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from kerastl import data
+from kerastl import images
 
 ROOT = Path(__file__).parent.parent
 
@@ -50,11 +50,11 @@ def test_a_crash_is_counted_and_the_next_file_is_read(fuzz, tmp_path):
 
 def test_pictures_with_the_label_of_others_are_counted(fuzz, tmp_path, monkeypatch):
     outcomes, _ = fuzz.read_all(fuzz.write_files(tmp_path / "pictures", 90, seed=2))
-    load = data.load_images
+    load = images.load_images
 
     def mislabel(*arguments, **options):
         right = load(*arguments, **options)
         return right._replace(test=right.test.map(lambda images, labels: (images, (labels + 1) % 3)))
 
-    monkeypatch.setattr(data, "load_images", mislabel)
+    monkeypatch.setattr(images, "load_images", mislabel)
     assert fuzz.wrong_labels(tmp_path / "pictures", outcomes) > 3

@@ -277,7 +277,7 @@ def test_texts_that_are_too_long_are_counted_once(data):
         ([("one", "a")], ("words", "label"), r"has the columns words, label.*one text, one label"),
         ([("one", "a", "b")], ("text", "label", "label"), r"has the columns text, label, label"),
         ([("one", "a"), ("two", " yes", "b")], ("text", "label"), r"1 of 2 rows .* more values than .* \(row 2"),
-        ([("one", "a"), ("two", "a")], ("text", "label"), r"has 1 label \(a\)"),
+        ([("one", "a"), ("two", "a")], ("text", "label"), r"has 1 class \(a\)"),
     ],
 )
 def test_a_table_that_cannot_be_meant_is_refused(tmp_path, rows, columns, said):

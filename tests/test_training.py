@@ -177,6 +177,27 @@ def test_class_weights_change_what_is_learned(make_toy, ordered_data):
     assert said[1] > said[0] + 0.1
 
 
+@pytest.mark.parametrize("phase", ["train_head", "fine_tune", "train_from_scratch"])
+def test_balanced_class_weights_are_those_that_make_each_class_count_as_much(make_toy, arrays, phase):
+    def trained(weights):
+        keras.utils.set_random_seed(0)
+        images, labels = (array[:12] for array in arrays["train"])
+        labels = np.repeat([0, 1, 2], [6, 4, 2])
+        part = make_dataset(images, labels, batch_size=6)
+        model = make_toy()
+        if phase == "fine_tune":
+            tl.unfreeze_top(model, "conv3")
+        data = tl.ImageData(part, part, part, ["blue", "green", "red"])
+        history = getattr(tl, phase)(model, data, epochs=2, learning_rate=0.01, class_weight=weights, verbose=0)
+        return history.history["loss"], tl.snapshot(model)
+
+    loss, weights = trained("balanced")
+    expected_loss, expected = trained({0: 12 / (3 * 6), 1: 12 / (3 * 4), 2: 12 / (3 * 2)})
+    assert loss == expected_loss
+    assert all(np.array_equal(weights[path], expected[path]) for path in expected)
+    assert trained(None)[0] != loss
+
+
 def test_two_classes_with_one_sigmoid_output_can_be_trained(make_toy, arrays, differing):
     parts = [make_dataset(images, labels % 2, batch_size=9) for images, labels in arrays.values()]
     model = make_toy(classes=1)

@@ -27,7 +27,7 @@ import numpy as np
 
 import kerastl as tl
 from kerastl.data import make_dataset
-from kerastl.sources import read_folder
+from kerastl.folders import read_folder
 from results import DATA, FILE, SEEDS, mean_and_interval, once, read_runs, replace_between
 from tasks import SIZES, TASKS, WAYS, curve_table, digits, few_pictures, measure_curves, measure_tasks, task_table
 
@@ -108,7 +108,7 @@ def measure_probes(runs: dict, folders: list[Path]) -> None:
     """Linear probes of the bundled base and of random weights, on the flowers, on digits and on folders of photos."""
     tasks = {"drawn_flowers": DATA / "drawn_flowers"} | {folder.name: folder for folder in folders}
     for task, folder in tasks.items():
-        images, labels, rows, _ = read_folder(folder, (96, 96))
+        images, labels, rows, _ = read_folder(folder, (96, 96))[:4]
         parts = {part: (images[numbers], labels[numbers]) for part, numbers in rows.items()}
         measure_probe(runs, task, parts["train"], parts.get("test", parts.get("validation")))
     images, labels = digits()[:2]

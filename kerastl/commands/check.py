@@ -13,9 +13,9 @@ import tensorflow
 
 import kerastl
 from kerastl.bases import bundled_folder
-from kerastl.data import load_images
 from kerastl.evaluation import evaluate
 from kerastl.freezing import unfreeze_top
+from kerastl.images import load_images
 from kerastl.model import build_model
 from kerastl.storage import memory_left, size_text
 from kerastl.training import fine_tune, train_head

@@ -11,12 +11,12 @@ from kerastl.calls import find_calls
 from kerastl.commands.figures import check_folder, check_new_figure, save_figure
 from kerastl.commands.printing import printable
 from kerastl.explain import grad_cam
+from kerastl.folders import folders_in
 from kerastl.inputs import takes_texts
 from kerastl.plots.pictures import plot_heat
 from kerastl.prediction import Prediction, check_top, predict, read_pixels
 from kerastl.reading import UnreadableError, file_notes, find_pictures
 from kerastl.saving import SavedModel, load
-from kerastl.sources import folders_in
 
 
 class Row(NamedTuple):

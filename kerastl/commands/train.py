@@ -18,11 +18,12 @@ from kerastl.checks import check_seed
 from kerastl.commands.figures import save_figure
 from kerastl.commands.printing import printable
 from kerastl.commands.run_folder import RunFolder
-from kerastl.data import ImageData, as_size, load_images
+from kerastl.data import ImageData
 from kerastl.engine.arguments import check_epochs
 from kerastl.engine.split import usual_layers
 from kerastl.evaluation import Evaluation, evaluate
 from kerastl.freezing import Unfrozen, check_layers, freeze, unfreeze_top
+from kerastl.images import as_size, load_images
 from kerastl.interrupts import hold_ctrl_c
 from kerastl.model import build_model
 from kerastl.plots.history import plot_history

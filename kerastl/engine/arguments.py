@@ -5,9 +5,10 @@ import os
 from numbers import Real
 
 import keras
+import numpy as np
 
 from kerastl.checks import is_whole, list_some
-from kerastl.data import ImageData, check_image_data
+from kerastl.data import ImageData, check_image_data, labels_of
 from kerastl.engine.batches import FRESH
 from kerastl.engine.split import Split
 from kerastl.graph import is_kerass, leaf_layers
@@ -54,24 +55,35 @@ def check_arguments(epochs, learning_rate, views, callbacks, backup_dir) -> None
         raise TypeError(f"Received backup_dir={backup_dir!r}. Expected the name of a folder.")
 
 
-def whole_class_weight(class_weight, class_names: list[str]) -> dict[int, float] | None:
+def whole_class_weight(class_weight, data: ImageData) -> dict[int, float] | None:
     """The weight of each class, 1 where none is given; None as it is.
 
     Raises:
-        ValueError: it does not give numbers of classes their weights.
+        ValueError: it is not "balanced", and does not give numbers of classes their weights.
     """
     if class_weight is None:
         return None
-    numbers = range(len(class_names))
+    numbers = range(len(data.class_names))
+    if isinstance(class_weight, str) and class_weight == "balanced":
+        class_weight = _balanced(labels_of(data.train))
     if hasattr(class_weight, "keys") and all(key in numbers for key in class_weight):
         weights = {number: class_weight.get(number, 1.0) for number in numbers}
         if all(isinstance(weight, Real) and 0 <= weight < math.inf for weight in weights.values()):
             return {number: float(weight) for number, weight in weights.items()}
     example = ", ".join(f"{number}: 1.0" for number in numbers[:3])
     raise ValueError(
-        f"Received class_weight={class_weight!r}. Expected {{number of a class: its weight}}, as {{{example}}}: a "
-        f"weight is 0 or more, and the numbers are the places in {list_some(class_names)}, counted from 0."
+        f'Received class_weight={class_weight!r}. Expected "balanced", or {{number of a class: its weight}}, as '
+        f"{{{example}}}: a weight is 0 or more, and the numbers are the places in {list_some(data.class_names)}, "
+        "counted from 0."
     )
+
+
+def _balanced(labels: np.ndarray) -> dict[int, float]:
+    """images / (classes × images of the class), for each class that has some."""
+    from sklearn.utils.class_weight import compute_class_weight
+
+    present = np.unique(labels)
+    return dict(zip(present.tolist(), compute_class_weight("balanced", classes=present, y=labels), strict=True))
 
 
 def check_epochs(epochs) -> None:

@@ -45,7 +45,7 @@ def _train(model, data, phase, epochs, learning_rate, views, class_weight, callb
     if isinstance(learning_rate, Real):
         learning_rate = float(learning_rate)  # Keras takes no other number
     data = check_data(model, data)
-    class_weight = whole_class_weight(class_weight, data.class_names)
+    class_weight = whole_class_weight(class_weight, data)
     loss, split = loss_for(model), split_model(model)
     frozen, upper = Frozen(model, split), split.upper
     check_trainable(model, split, learning_rate)
