@@ -10,11 +10,14 @@ will.
 """
 
 import os
+from itertools import combinations
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import keras
+import numpy as np
+from scipy.stats import kendalltau
 
 import kerastl as tl
 from common import make_parser, read_results, write_results
@@ -58,6 +61,34 @@ def train(args, seed: int, base: str, arguments: dict) -> list[float]:
     return measure(load(args, seed), base, **arguments)
 
 
+def table(done: dict) -> list[str]:
+    """One row for each set and base: the mean over the seeds, the lowest and the highest."""
+    lines = []
+    for photos, title in SETS.items():
+        for name in bases_of(done, photos):
+            runs = [np.array([*done[f"{photos} | {name} | {column}"].values()]) for column in COLUMNS]
+            cells = [f"{values.mean():.3f} ({values.min():.3f} to {values.max():.3f})" for values in runs]
+            lines.append(f"| {' | '.join([title, name, *cells])} |")
+    return lines
+
+
+def bases_of(done: dict, photos: str) -> list[str]:
+    """The bases for which all columns are measured."""
+    names = [key.removeprefix(f"{photos} | ").rpartition(" | ")[0] for key in done if key.startswith(f"{photos} | ")]
+    return [name for name in dict.fromkeys(names) if all(f"{photos} | {name} | {column}" in done for column in COLUMNS)]
+
+
+def agreement(done: dict, photos: str, column: str) -> tuple[int, int, float]:
+    """Pairs of bases that `compare_bases` and a column of the table put in the same order, all pairs, Kendall's tau."""
+    names = bases_of(done, photos)
+    ours, theirs = (
+        [np.mean([*done[f"{photos} | {name} | {one}"].values()]) for name in names] for one in (COLUMNS[0], column)
+    )
+    pairs = list(combinations(range(len(names)), 2))
+    same = sum((ours[one] - ours[two]) * (theirs[one] - theirs[two]) > 0 for one, two in pairs)
+    return same, len(pairs), float(kendalltau(ours, theirs).statistic)
+
+
 def main() -> None:
     parser = make_parser(__doc__, "compare_bases.json")
     parser.add_argument("--mobilenet-v2", default="imagenet", metavar="FILE", help="its weights, of width 0.35")
@@ -79,6 +110,12 @@ def main() -> None:
                         print(f"{key}, seed {seed}: {accuracy:.4f}", flush=True)
                     write_results(args.out, done)
                     keras.backend.clear_session()
+    print("\n".join([HEAD, *table(done)]))
+    for photos in SETS:
+        for column in PHASES:
+            if bases_of(done, photos):
+                same, pairs, tau = agreement(done, photos, column)
+                print(f"{photos}, {column}: {same} of {pairs} pairs in the same order, tau {tau:.2f}")
 
 
 if __name__ == "__main__":

@@ -67,7 +67,7 @@ def compare_bases(
             images; pixels that are scaled; the training images are others in each pass.
 
     Example:
-        >>> pair = [("MobileNetV2", {"weights": "garden"}), ("MobileNetV2", {"alpha": 0.35, "weights": None})]
+        >>> pair = [("MobileNetV2", {"weights": "garden"}), ("MobileNet", {"alpha": 0.25, "weights": None})]
         >>> compared = compare_bases(flowers, pair, verbose=0)
         >>> compared.rows[0].name
         'MobileNetV2, weights=garden'

@@ -26,7 +26,7 @@ def plot_comparison(compared: ComparedBases, *, ax: "Axes | None" = None) -> "Ax
         ValueError: no base was measured.
 
     Example:
-        >>> pair = [("MobileNetV2", {"weights": "garden"}), ("MobileNetV2", {"alpha": 0.35, "weights": None})]
+        >>> pair = [("MobileNetV2", {"weights": "garden"}), ("MobileNet", {"alpha": 0.25, "weights": None})]
         >>> axes = plot_comparison(compare_bases(flowers, pair, verbose=0))
     """
     import matplotlib.pyplot as plt
