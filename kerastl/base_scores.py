@@ -23,8 +23,8 @@ class BaseScore(NamedTuple):
 
     @property
     def half_interval(self) -> float:
-        """Half of the 95 % interval of the accuracy: see `half_interval`."""
-        return half_interval(self.accuracies) if len(self.accuracies) else math.nan
+        """Half of the 95 % interval of the accuracy: see `half_interval_of_folds`."""
+        return half_interval_of_folds(self.accuracies) if len(self.accuracies) else math.nan
 
     @property
     def megabytes(self) -> float:
@@ -47,7 +47,7 @@ class ComparedBases(NamedTuple):
     def behind(self, row: BaseScore) -> tuple[float, float]:
         """How much less accurate a base is than the first, on the same folds, and half of the 95 % interval of that."""
         gaps = self.rows[0].accuracies - row.accuracies
-        return float(gaps.mean()), half_interval(gaps)
+        return float(gaps.mean()), half_interval_of_folds(gaps)
 
     @property
     def as_good(self) -> list[BaseScore]:
@@ -82,7 +82,7 @@ class ComparedBases(NamedTuple):
         return "\n".join(lines)
 
 
-def half_interval(values: np.ndarray) -> float:
+def half_interval_of_folds(values: np.ndarray) -> float:
     """Half of the 95 % interval of a mean over the folds of a cross-validation.
 
     The folds share most of what they were trained on, so the usual interval of a mean is too narrow, and no unbiased

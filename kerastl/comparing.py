@@ -15,7 +15,7 @@ import numpy as np
 from kerastl.base_scores import BaseScore, ComparedBases
 from kerastl.bases import find_base
 from kerastl.checks import check_labels, check_seed, is_whole
-from kerastl.data import ImageData, check_image_data
+from kerastl.data import ImageData, TextData, check_image_data
 from kerastl.engine.frozen import predict_padded
 from kerastl.features import feature_model, predict_all
 from kerastl.graph import find_base_model
@@ -40,9 +40,11 @@ def compare_bases(
     """Compare bases on your images before any training: which one to give to `build_model`?
 
     Each base runs once over the training and validation images, frozen. Logistic regression on its standardised
-    features is trained on all folds but one and tested on that one, in turn. The test images are not read, so they can
-    still give an honest result of the base that you choose. All bases get the images at the size that `data` has, also
-    where their ImageNet weights were trained on another (`kerastl.BASES`).
+    features is trained on all folds but one and tested on that one, in turn. All bases get the images at the size that
+    `data` has, also where their ImageNet weights were trained on another (`kerastl.BASES`).
+
+    The test images are not read, so they can still give an honest result of the base that you choose. (The accuracy of
+    the first of many is a little too high, since it was chosen by it.)
 
     Ctrl-C ends it; what was measured so far is returned.
 
@@ -62,7 +64,8 @@ def compare_bases(
         `plot_comparison` for a picture.
 
     Raises:
-        TypeError: no `ImageData`; `bases` is no list of names or pairs; an argument that a builder does not take.
+        TypeError: no `ImageData`, or texts; `bases` is no list of names or pairs; an argument that a builder does not
+            take.
         ValueError: an unknown base; no base; fewer than two folds; a class with one image, or only one class with
             images; pixels that are scaled; the training images are others in each pass.
 
@@ -76,6 +79,8 @@ def compare_bases(
         1805.08974, section 4.1.
     """
     check_image_data(data)
+    if isinstance(data, TextData):
+        raise TypeError("Received TextData. Expected ImageData: only bases for images are compared.")
     check_seed(seed)
     if not is_whole(folds, least=2):
         raise ValueError(f"Received folds={folds!r}. Expected a whole number, 2 or more.")

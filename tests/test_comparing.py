@@ -11,7 +11,7 @@ import tensorflow as tf
 import kerastl as tl
 from kerastl import comparing
 from kerastl.__main__ import main
-from kerastl.base_scores import BaseScore, ComparedBases, half_interval
+from kerastl.base_scores import BaseScore, ComparedBases, half_interval_of_folds
 from kerastl.data import make_dataset
 
 NARROW = {"alpha": 0.25, "weights": None}
@@ -128,6 +128,11 @@ def test_what_is_wrong_with_a_base_is_said_before_any_is_built(data, stub, bases
     assert stub == []
 
 
+def test_texts_are_refused(data):
+    with pytest.raises(TypeError, match="only bases for images are compared"):
+        compare(tl.TextData(*data))
+
+
 @pytest.mark.parametrize("folds", [1, 2.5, True])
 def test_folds_are_two_or_more(data, folds):
     with pytest.raises(ValueError, match="Expected a whole number, 2 or more"):
@@ -192,7 +197,7 @@ def test_the_interval_is_wider_than_that_of_independent_values_by_the_shared_tra
 
     values = np.array([0.8, 0.9, 0.85, 0.7, 0.95])
     usual = t.ppf(0.975, 4) * values.std(ddof=1) / np.sqrt(5)
-    assert half_interval(values) == pytest.approx(usual * np.sqrt(1 + 5 / 4))
+    assert half_interval_of_folds(values) == pytest.approx(usual * np.sqrt(1 + 5 / 4))
 
 
 def rows(*scores) -> ComparedBases:

@@ -157,7 +157,7 @@ def test_the_page_of_bases_is_the_measured_one_and_has_a_row_for_every_base(benc
     load, results = benchmark
     page = (ROOT / "docs/bases.md").read_text()
     assert page == load("bases").page(results("bases"))
-    assert re.findall(r"^\| (\w+) \|.* \d", page, flags=re.MULTILINE) == list(BASES)
+    assert re.findall(r"^\| (\w+) \| \d", page, flags=re.MULTILINE) == list(BASES)
 
 
 @pytest.mark.parametrize("name", ["MobileNetV2", "ConvNeXtTiny"])
