@@ -79,14 +79,21 @@ def bases_of(done: dict, photos: str) -> list[str]:
 
 
 def agreement(done: dict, photos: str, column: str) -> tuple[int, int, float]:
-    """Pairs of bases that `compare_bases` and a column of the table put in the same order, all pairs, Kendall's tau."""
+    """How often `compare_bases` and a column of the table agree on which of two bases is better.
+
+    Returns: pairs in the same order; pairs that differ in that column; Kendall's tau-b.
+    """
     names = bases_of(done, photos)
     ours, theirs = (
         [np.mean([*done[f"{photos} | {name} | {one}"].values()]) for name in names] for one in (COLUMNS[0], column)
     )
     pairs = list(combinations(range(len(names)), 2))
-    same = sum((ours[one] - ours[two]) * (theirs[one] - theirs[two]) > 0 for one, two in pairs)
-    return same, len(pairs), float(kendalltau(ours, theirs).statistic)
+    products = [(ours[one] - ours[two]) * (theirs[one] - theirs[two]) for one, two in pairs]
+    return (
+        sum(one > 0 for one in products),
+        sum(one != 0 for one in products),
+        float(kendalltau(ours, theirs).statistic),
+    )
 
 
 def main() -> None:
@@ -115,7 +122,9 @@ def main() -> None:
         for column in PHASES:
             if bases_of(done, photos):
                 same, pairs, tau = agreement(done, photos, column)
-                print(f"{photos}, {column}: {same} of {pairs} pairs in the same order, tau {tau:.2f}")
+                print(
+                    f"{photos}, {column}: {same} of the {pairs} pairs that differ are in the same order, tau {tau:.2f}"
+                )
 
 
 if __name__ == "__main__":

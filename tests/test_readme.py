@@ -177,7 +177,7 @@ def test_the_table_of_compared_bases_is_the_measured_one(benchmark):
     for photos in {key.split(" | ")[0] for key in done}:
         for column in compared.PHASES:
             same, pairs, tau = compared.agreement(done, photos, column)
-            assert f"{same} of {pairs} pairs in the order of *{column}* (Kendall's τ {tau:.2f})" in text
+            assert f"{same} of the {pairs} pairs that differ in *{column}* (Kendall's τ {tau:.2f})" in text
 
 
 def test_the_table_of_engines_is_the_measured_one(benchmark):
