@@ -41,7 +41,7 @@ def make_parser() -> argparse.ArgumentParser:
         "compare",
         help="which base is worth taking for these images, before any training",
         description="Read each base once over the training and validation images, frozen, and print how accurate\n"
-        "logistic regression on its features is, and what it costs. The test images are not read.\n"
+        "logistic regression on its features is, and what it costs. The test images choose nothing.\n"
         "Ctrl-C ends it with what was measured so far. Exit code 1: a base could not be measured.",
         formatter_class=formatter,
     )
