@@ -14,7 +14,8 @@ from kerastl.streams import drop_output, open_closed_streams
 # What the user can mend: numbers that are too large end in MemoryError and OverflowError, a folder of ~nobody in
 # RuntimeError. (TensorFlow's own errors, as of memory, have no common name before it is loaded.)
 KNOWN = (ValueError, TypeError, OSError, MemoryError, OverflowError, RuntimeError)
-SMALL_BASES = ("MobileNetV3Small", "MobileNetV2", "EfficientNetB0", "EfficientNetV2B0", "ResNet50V2")  # docs/bases.md
+# Of the small ones those that read 50 pictures or more in a second of one core: docs/bases.md
+SMALL_BASES = ("MobileNetV3Small", "MobileNetV3Large", "MobileNetV2", "EfficientNetV2B0", "EfficientNetB0")
 EXAMPLES = """examples:
   python -m kerastl train drawn_flowers --weights garden --out runs/flowers
   python -m kerastl train my_photos/ --base EfficientNetB0 --out runs/mine

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from kerastl.__main__ import make_parser
+from kerastl.__main__ import SMALL_BASES, make_parser
 from kerastl.bases import BASES
 
 ROOT = Path(__file__).parent.parent
@@ -158,6 +158,11 @@ def test_the_page_of_bases_is_the_measured_one_and_has_a_row_for_every_base(benc
     page = (ROOT / "docs/bases.md").read_text()
     assert page == load("bases").page(results("bases"))
     assert re.findall(r"^\| (\w+) \| \d", page, flags=re.MULTILINE) == list(BASES)
+
+
+def test_what_compare_takes_by_default_is_fast_and_small(benchmark):
+    facts = [benchmark[1]("bases")[name] for name in SMALL_BASES]
+    assert all(base["frozen"] >= 50 and base["parameters"] < 1e7 for base in facts)
 
 
 @pytest.mark.parametrize("name", ["MobileNetV2", "ConvNeXtTiny"])
