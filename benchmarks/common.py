@@ -38,8 +38,11 @@ def half_interval(values: np.ndarray) -> float:
     return scipy.stats.t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values))
 
 
-def run_alone(*arguments: str, environment: dict | None = None) -> dict:
-    """Call this program again in a process of its own, with more arguments; its last line is the result, as JSON."""
+def run_alone(*arguments: str, environment: dict | None = None, limit: float | None = None) -> dict:
+    """Call this program again in a process of its own, with more arguments; its last line is the result, as JSON.
+
+    After `limit` seconds it is ended, and `subprocess.TimeoutExpired` raised.
+    """
     command = [sys.executable, *sys.argv, *arguments]
-    answer = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, env=environment)
+    answer = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, env=environment, timeout=limit)
     return json.loads(answer.stdout.splitlines()[-1])

@@ -30,11 +30,9 @@ HEAD = """\
 |---|---|---|---|---|---|"""
 
 
-def measure(args, seed: int) -> list[float]:
-    """Test accuracy after phase 1 and after phase 2."""
-    keras.utils.set_random_seed(seed)
-    data = tl.load_images(args.source, image_size=args.image_size, seed=seed)
-    model = tl.build_model("MobileNetV2", data, weights=args.weights, alpha=args.alpha)
+def measure(data: tl.ImageData, base: str, **arguments) -> list[float]:
+    """Test accuracy after phase 1 and after phase 2; `arguments` are those of `build_model`."""
+    model = tl.build_model(base, data, **arguments)
     tl.train_head(model, data, verbose=0)
     head = tl.evaluate(model, data.test).accuracy
     tl.unfreeze_top(model, LAYERS)
@@ -68,7 +66,10 @@ def main() -> None:
     done, name = read_results(args.out), f"{Path(args.source).name}, {args.image_size} pixels"
     for seed in range(args.seeds):
         if str(seed) not in done.get(f"{name}, {PHASES[-1]}", {}):
-            for phase, accuracy in zip(PHASES, measure(args, seed), strict=True):
+            keras.utils.set_random_seed(seed)
+            data = tl.load_images(args.source, image_size=args.image_size, seed=seed)
+            accuracies = measure(data, "MobileNetV2", weights=args.weights, alpha=args.alpha)
+            for phase, accuracy in zip(PHASES, accuracies, strict=True):
                 done.setdefault(f"{name}, {phase}", {})[str(seed)] = accuracy
                 print(f"{name}, {phase}, seed {seed}: {accuracy}", flush=True)
             write_results(args.out, done)

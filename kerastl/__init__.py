@@ -28,6 +28,7 @@ _HOME = {
     "snapshot": "freezing",
     "changed_layers": "freezing",
     "list_blocks": "blocks",
+    "compare_bases": "comparing",
     "find_learning_rate": "rates",
     "train_head": "training",
     "fine_tune": "training",
@@ -51,6 +52,7 @@ _HOME = {
     "plot_features": "plots.features",
     "plot_confusion": "plots.scores",
     "plot_calibration": "plots.scores",
+    "plot_comparison": "plots.bases",
     "explain_transfer": "plots.transfer",
 }
 

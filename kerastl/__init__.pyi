@@ -3,6 +3,7 @@
 from kerastl.bases import BASES as BASES
 from kerastl.blocks import list_blocks as list_blocks
 from kerastl.calibration import fit_temperature as fit_temperature
+from kerastl.comparing import compare_bases as compare_bases
 from kerastl.data import ImageData as ImageData
 from kerastl.data import TextData as TextData
 from kerastl.evaluation import evaluate as evaluate
@@ -16,6 +17,7 @@ from kerastl.freezing import unfreeze_top as unfreeze_top
 from kerastl.image_check import check_images as check_images
 from kerastl.images import load_images as load_images
 from kerastl.model import build_model as build_model
+from kerastl.plots.bases import plot_comparison as plot_comparison
 from kerastl.plots.doubles import plot_doubles as plot_doubles
 from kerastl.plots.features import plot_features as plot_features
 from kerastl.plots.history import plot_history as plot_history

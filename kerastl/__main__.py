@@ -1,4 +1,4 @@
-"""The command line: `python -m kerastl train …`, `predict …`, `inspect …`, `check` and `check-images …`."""
+"""The command line: `python -m kerastl train …`, `predict …` and others."""
 
 import argparse
 import contextlib
@@ -15,9 +15,12 @@ from kerastl.streams import drop_output, open_closed_streams
 # What the user can mend: numbers that are too large end in MemoryError and OverflowError, a folder of ~nobody in
 # RuntimeError. (TensorFlow's own errors, as of memory, have no common name before it is loaded.)
 KNOWN = (ValueError, TypeError, OSError, MemoryError, OverflowError, RuntimeError)
+# Of the small ones those that read 50 pictures or more in a second of one core: docs/bases.md
+SMALL_BASES = ("MobileNetV3Small", "MobileNetV3Large", "MobileNetV2", "EfficientNetV2B0", "EfficientNetB0")
 EXAMPLES = """examples:
   python -m kerastl train drawn_flowers --weights garden --out runs/flowers
   python -m kerastl train my_photos/ --base EfficientNetB0 --out runs/mine
+  python -m kerastl compare my_photos/ --bases MobileNetV2 EfficientNetB0
   python -m kerastl predict runs/flowers/model.keras photo.jpg
   python -m kerastl inspect runs/flowers/model.keras
   python -m kerastl check
@@ -34,8 +37,28 @@ def make_parser() -> argparse.ArgumentParser:
         formatter_class=formatter,
     )
     commands = parser.add_subparsers(
-        dest="command", required=True, metavar="train | predict | inspect | check | check-images"
+        dest="command", required=True, metavar="check-images | compare | train | predict | inspect | check"
     )
+
+    compare = commands.add_parser(
+        "compare",
+        help="which base is worth taking for these images, before any training",
+        description="Read each base once over the training and validation images, frozen, and print how accurate\n"
+        "logistic regression on its features is, and what it costs. The test images choose nothing.\n"
+        "Ctrl-C ends it with what was measured so far. Exit code 1: a base could not be measured.",
+        formatter_class=formatter,
+    )
+    _add_source(compare)
+    compare.add_argument(
+        "--bases", nargs="+", default=SMALL_BASES, metavar="NAME", help=f"default: {', '.join(SMALL_BASES)}"
+    )
+    _add_weights(compare)
+    compare.add_argument(
+        "--image-size", type=int, metavar="PIXELS", help="for all bases; default: that of a bundled set, else 224"
+    )
+    compare.add_argument("--seed", type=int, default=0, help="for the split and the folds (default: %(default)s)")
+    compare.add_argument("--json", action="store_true", help="print JSON")
+    compare.add_argument("--picture", metavar="FILE.png", help="also draw accuracy against cost, into a new file")
 
     train = commands.add_parser(
         "train",
@@ -46,19 +69,9 @@ def make_parser() -> argparse.ArgumentParser:
         epilog=EXAMPLES,
         formatter_class=formatter,
     )
-    train.add_argument(
-        "source",
-        metavar="FOLDER_OR_NAME",
-        help="a folder of class folders (or a .zip of it), a .csv file, a bundled set (drawn_flowers), or a TensorFlow "
-        "Datasets name",
-    )
+    _add_source(train)
     train.add_argument("--base", default="MobileNetV2", help="a Keras Application (default: %(default)s)")
-    train.add_argument(
-        "--weights",
-        default="imagenet",
-        metavar="imagenet|garden|none|FILE",
-        help="what the base has learned before (default: %(default)s; garden is bundled)",
-    )
+    _add_weights(train)
     train.add_argument("--alpha", type=float, help="width of MobileNet, MobileNetV2 and MobileNetV3")
     train.add_argument(
         "--image-size", type=int, metavar="PIXELS", help="default: the size of a bundled set, else that of the base"
@@ -124,6 +137,24 @@ def make_parser() -> argparse.ArgumentParser:
     pictures.add_argument("--json", action="store_true", help="print all that was found, as JSON")
     pictures.add_argument("--picture", metavar="FILE.png", help="also draw the doubles, into a new file")
     return parser
+
+
+def _add_source(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "source",
+        metavar="FOLDER_OR_NAME",
+        help="a folder of class folders (or a .zip of it), a .csv file, a bundled set (drawn_flowers), or a TensorFlow "
+        "Datasets name",
+    )
+
+
+def _add_weights(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--weights",
+        default="imagenet",
+        metavar="imagenet|garden|none|FILE",
+        help="what the base has learned before (default: %(default)s; garden is bundled)",
+    )
 
 
 def _note(message, *_, **__) -> None:

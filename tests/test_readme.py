@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from kerastl.__main__ import make_parser
+from kerastl.__main__ import SMALL_BASES, make_parser
+from kerastl.bases import BASES
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -150,6 +151,38 @@ def test_the_table_of_scale_is_the_measured_one(benchmark):
     assert "\n".join(load("scale").table(measured)) in page
     kept = 1e6 * measured["MobileNetV2"]["kept 2"]
     assert f"| 1,000,000 | 151 GB | {kept / 1e9:.3g} GB |" in page
+
+
+def test_the_page_of_bases_is_the_measured_one_and_has_a_row_for_every_base(benchmark):
+    load, results = benchmark
+    page = (ROOT / "docs/bases.md").read_text()
+    assert page == load("bases").page(results("bases"))
+    assert re.findall(r"^\| (\w+) \| \d", page, flags=re.MULTILINE) == list(BASES)
+
+
+def test_what_compare_takes_by_default_is_fast_and_small(benchmark):
+    facts = [benchmark[1]("bases")[name] for name in SMALL_BASES]
+    assert all(base["frozen"] >= 50 and base["parameters"] < 1e7 for base in facts)
+
+
+@pytest.mark.parametrize("name", ["MobileNetV2", "ConvNeXtTiny"])
+def test_what_the_page_of_bases_counts_is_what_keras_builds(benchmark, name):
+    load, results = benchmark
+    facts = load("bases").look_at(name)
+    assert facts.items() <= results("bases")[name].items()
+
+
+def test_the_table_of_compared_bases_is_the_measured_one(benchmark):
+    load, results = benchmark
+    compared, text = load("compare_bases"), " ".join((ROOT / "benchmarks/README.md").read_text().split())
+    done = results("compare_bases")
+    table = [compared.HEAD, *compared.table(done)]
+    assert len(table) > 5
+    assert "\n".join(table) in (ROOT / "benchmarks/README.md").read_text()
+    for photos in {key.split(" | ")[0] for key in done}:
+        for column in compared.PHASES:
+            same, pairs, tau = compared.agreement(done, photos, column)
+            assert f"{same} of the {pairs} pairs that differ in *{column}* (Kendall's τ {tau:.2f})" in text
 
 
 def test_the_table_of_engines_is_the_measured_one(benchmark):

@@ -1,0 +1,51 @@
+"""What each base is worth beside what it costs."""
+
+from typing import TYPE_CHECKING
+
+from kerastl.base_scores import ComparedBases
+from kerastl.plots.style import FROZEN
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+def plot_comparison(compared: ComparedBases, *, ax: "Axes | None" = None) -> "Axes":
+    """The accuracy of each base of `compare_bases` beside the time that it takes for an image.
+
+    How to read it: up is better, left is faster. The upright lines are 95 % intervals. A base for which another stands
+    higher and further left has nothing for it here; where the lines of two overlap by much, take the faster one.
+
+    Args:
+        compared: from `compare_bases`. Bases that could not be measured are left out.
+        ax: Matplotlib axes; a new figure by default.
+
+    Returns:
+        The Matplotlib axes.
+
+    Raises:
+        ValueError: no base was measured.
+
+    Example:
+        >>> pair = [("MobileNetV2", {"weights": "garden"}), ("MobileNet", {"alpha": 0.25, "weights": None})]
+        >>> axes = plot_comparison(compare_bases(flowers, pair, verbose=0))
+    """
+    import matplotlib.pyplot as plt
+
+    if not compared.measured:
+        raise ValueError("No base was measured. Expected one at least: see `row.error` of each row in `rows`.")
+    if ax is None:
+        _, ax = plt.subplots(figsize=(6.5, 4), layout="constrained")
+    for row in compared.measured:
+        ax.errorbar(row.milliseconds, row.accuracy, row.half_interval, fmt="o", color=FROZEN, capsize=3)
+        ax.annotate(
+            f"{row.name}\n{row.megabytes:.1f} MB",
+            (row.milliseconds, row.accuracy),
+            xytext=(6, 2),
+            textcoords="offset points",
+            fontsize="small",
+            parse_math=False,
+        )
+    ax.set_xscale("log")
+    ax.margins(x=0.3)  # room for the names
+    ax.set(xlabel="milliseconds for an image, frozen", ylabel="accuracy of logistic regression")
+    return ax
