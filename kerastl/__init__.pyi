@@ -8,12 +8,13 @@ from kerastl.data import TextData as TextData
 from kerastl.data import load_images as load_images
 from kerastl.evaluation import evaluate as evaluate
 from kerastl.explain import grad_cam as grad_cam
-from kerastl.export import without_augmentation as without_augmentation
+from kerastl.exporting import export as export
 from kerastl.features import extract_features as extract_features
 from kerastl.freezing import changed_layers as changed_layers
 from kerastl.freezing import freeze as freeze
 from kerastl.freezing import snapshot as snapshot
 from kerastl.freezing import unfreeze_top as unfreeze_top
+from kerastl.in_use import without_augmentation as without_augmentation
 from kerastl.model import build_model as build_model
 from kerastl.plots.features import plot_features as plot_features
 from kerastl.plots.history import plot_history as plot_history

@@ -1,4 +1,4 @@
-"""The command line: `python -m kerastl train …`, `predict …`, `inspect …` and `check`."""
+"""The command line: `python -m kerastl train …`, `predict …`, `inspect …`, `export …` and `check`."""
 
 import argparse
 import contextlib
@@ -19,6 +19,7 @@ EXAMPLES = """examples:
   python -m kerastl train my_photos/ --base EfficientNetB0 --out runs/mine
   python -m kerastl predict runs/flowers/model.keras photo.jpg
   python -m kerastl inspect runs/flowers/model.keras
+  python -m kerastl export runs/flowers/model.keras flowers.tflite
   python -m kerastl check
 """
 
@@ -31,7 +32,9 @@ def make_parser() -> argparse.ArgumentParser:
         epilog=EXAMPLES,
         formatter_class=formatter,
     )
-    commands = parser.add_subparsers(dest="command", required=True, metavar="train | predict | inspect | check")
+    commands = parser.add_subparsers(
+        dest="command", required=True, metavar="train | predict | inspect | export | check"
+    )
 
     train = commands.add_parser(
         "train",
@@ -92,6 +95,19 @@ def make_parser() -> argparse.ArgumentParser:
     inspect = commands.add_parser("inspect", help="show what is in a model's file")
     inspect.add_argument("model", metavar="MODEL.keras", help="a file that train wrote")
     inspect.add_argument("--picture", metavar="FILE.png", help="also draw the layers, into a new file")
+
+    export = commands.add_parser("export", help="write a model for a phone, a server or another runtime")
+    export.add_argument("model", metavar="MODEL.keras", help="a file that train wrote")
+    export.add_argument(
+        "path",
+        metavar="OUT",
+        help="ends in .tflite (LiteRT), .onnx or .xml (OpenVINO); without an ending a folder, with a SavedModel",
+    )
+    export.add_argument(
+        "--int8",
+        metavar="FOLDER_OR_NAME",
+        help="8 bits, for .tflite: up to 500 of these training pictures show which ranges of numbers are needed",
+    )
 
     commands.add_parser(
         "check",
