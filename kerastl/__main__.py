@@ -1,4 +1,4 @@
-"""The command line: `python -m kerastl train …`, `predict …`, `inspect …`, `export …` and `check`."""
+"""The command line: `python -m kerastl train …`, `predict …`, `inspect …`, `export …`, `serve …` and `check`."""
 
 import argparse
 import contextlib
@@ -20,6 +20,7 @@ EXAMPLES = """examples:
   python -m kerastl predict runs/flowers/model.keras photo.jpg
   python -m kerastl inspect runs/flowers/model.keras
   python -m kerastl export runs/flowers/model.keras flowers.tflite
+  python -m kerastl serve runs/flowers/model.keras --pictures drawn_flowers
   python -m kerastl check
 """
 
@@ -33,7 +34,7 @@ def make_parser() -> argparse.ArgumentParser:
         formatter_class=formatter,
     )
     commands = parser.add_subparsers(
-        dest="command", required=True, metavar="train | predict | inspect | export | check"
+        dest="command", required=True, metavar="train | predict | inspect | export | serve | check"
     )
 
     train = commands.add_parser(
@@ -108,6 +109,15 @@ def make_parser() -> argparse.ArgumentParser:
         metavar="FOLDER_OR_NAME",
         help="8 bits, for .tflite: up to 500 of these training pictures show which ranges of numbers are needed",
     )
+
+    serve = commands.add_parser("serve", help="a page on this machine that says what is in a picture; Ctrl-C ends it")
+    serve.add_argument("model", metavar="MODEL.keras", help="a file that train wrote")
+    serve.add_argument(
+        "--pictures",
+        metavar="FOLDER_OR_NAME",
+        help="what it was trained on: then the page shows the nearest of up to 1,000 training pictures, too",
+    )
+    serve.add_argument("--port", type=int, default=8000, help="default: %(default)s; 0 takes a free one")
 
     commands.add_parser(
         "check",

@@ -48,9 +48,14 @@ def extract_features(model: keras.Model, dataset: "tf.data.Dataset") -> Features
         >>> probe.score(*extract_features(model, flowers.test))
         0.9...
     """
+    return Features(*predict_all(pooled_model(model), as_taken(model, dataset)))
+
+
+def pooled_model(model: keras.Model) -> keras.Model:
+    """From what a model takes to the pooled output of its base, (batch, features), with the weights as they are now."""
     rows = [keras.layers.Flatten()(tensor) for tensor in pooled_outputs(find_calls(model))]
     row = keras.layers.Concatenate()(rows) if len(rows) > 1 else rows[0]
-    return Features(*predict_all(fold_norms(keras.Model(model.inputs[0], row), {}), as_taken(model, dataset)))
+    return fold_norms(keras.Model(model.inputs[0], row), {})
 
 
 def predict_all(model: keras.Model, dataset) -> tuple[np.ndarray, np.ndarray]:
