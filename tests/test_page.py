@@ -72,11 +72,12 @@ def test_a_dropped_photo_is_answered_and_a_file_that_is_none_is_refused_in_words
     page.evaluate(DROP, ["photo.png", photo])
     page.wait_for_selector("#answer:not([hidden])")
     page.evaluate(DROP, ["notes.txt", base64.b64encode(b"no picture").decode()])
-    page.wait_for_function("document.getElementById('said').textContent.startsWith('Cannot read the file')")
+    page.wait_for_selector("#said:has-text('Cannot read the file as an image')")
     assert not page.is_visible("#answer")
 
 
 def test_a_file_that_is_too_large_is_not_sent(page):
+    page.wait_for_selector(f"#classes:has-text('{NAMES[1]}')")
     sent = []
     page.on("request", lambda request: sent.append(request.url))
     page.evaluate("ask(new Blob([new Uint8Array(mostBytes + 1)]))")
@@ -86,8 +87,7 @@ def test_a_file_that_is_too_large_is_not_sent(page):
 
 def test_the_camera_takes_a_picture_and_goes_out(page):
     page.click("#camera")
-    page.wait_for_function("document.getElementById('video').videoWidth > 0")
-    page.click("#shoot")
+    page.click("#shoot")  # waits until it is there: the camera gives pictures
     page.wait_for_selector("#answer:not([hidden])")
     assert shown(page) == 2 + 5
     assert not page.is_visible("#video")

@@ -1,7 +1,7 @@
 "use strict";
 const at = id => document.getElementById(id);
 const say = text => { at("said").textContent = text; };
-let mostBytes = 0, asked = 0;
+let mostBytes = Infinity, asked = 0;
 
 fetch("model.json").then(answer => answer.json()).then(model => {
   at("model").textContent = model.name;
@@ -61,12 +61,13 @@ document.ondrop = event => {
 at("camera").onclick = async () => {
   try {
     at("video").srcObject = await navigator.mediaDevices.getUserMedia({video: {facingMode: "environment"}});
-    at("video").hidden = at("shoot").hidden = false;
+    at("video").hidden = false;
     say("");
   } catch (error) {
     say(`The camera cannot be used (${error.name}). Allow it for this page, or choose a file.`);
   }
 };
+at("video").onloadedmetadata = () => { at("shoot").hidden = false; };
 at("shoot").onclick = () => {
   const video = at("video"), canvas = document.createElement("canvas");
   canvas.width = video.videoWidth;
