@@ -16,7 +16,6 @@ from kerastl.features import extract_features, pooled_model
 from kerastl.inputs import takes_texts
 from kerastl.plots.pictures import plot_heat
 from kerastl.prediction import predict, read_pixels
-from kerastl.reading import UnreadableError
 from kerastl.saving import SavedModel
 
 MOST_GUESSES, MOST_NEIGHBOURS = 5, 5
@@ -49,7 +48,7 @@ class Answers:
             file.write_bytes(content)
             try:
                 pixels = read_pixels(self._saved.model, file)
-            except UnreadableError as error:
+            except ValueError as error:
                 return {"error": str(error).replace(repr(str(file)), "the file")}
             said = predict(self._saved, pixels, top=MOST_GUESSES)
             guesses = [guess._asdict() for guess in said]

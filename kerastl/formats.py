@@ -26,14 +26,15 @@ class Format(NamedTuple):
 
 
 def need(packages: Iterable[str], name: str) -> None:
-    """Raise ImportError when a package is not installed that a format needs."""
+    """Import packages that a format needs. Raises ImportError that says how to install them."""
     for package in packages:
         try:
             with _without_telemetry():
                 importlib.import_module(package)
         except ImportError as error:
             raise ImportError(
-                f"{name} needs the package {package!r}, which is not installed. Do `pip install 'kerastl[export]'`.",
+                f"{name} needs the package {package!r}, which cannot be imported ({error}). Install it: "
+                "`pip install 'kerastl[export]'`.",
                 name=package,
             ) from error
 

@@ -6,6 +6,7 @@ call home. (Gradio 6.31 would have brought 18 other packages, and an older Pillo
 
 import json
 import os
+import sys
 from collections.abc import Callable
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
@@ -44,6 +45,11 @@ class LocalServer(ThreadingTCPServer):
     @property
     def port(self) -> int:
         return self.server_address[1]
+
+    def handle_error(self, request, client_address) -> None:
+        """A browser that went away, as when its page is loaded again, is no error."""
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -1,6 +1,7 @@
 """What `export` writes answers in its real runtime as the Keras model does, or is not written at all."""
 
 import os
+import re
 import subprocess
 import sys
 
@@ -139,11 +140,19 @@ def test_what_cannot_be_exported_is_an_error_that_says_what_to_do(augmenting, da
 
 
 @pytest.mark.parametrize(("ending", "package"), [(".onnx", "tf2onnx"), (".xml", "openvino")])
-def test_a_missing_package_is_named_with_the_way_to_install_it(augmenting, tmp_path, monkeypatch, ending, package):
+def test_a_missing_package_is_named_with_the_way_to_install_it(
+    augmenting, tmp_path, monkeypatch, capsys, ending, package
+):
     monkeypatch.setitem(sys.modules, package, None)
-    with pytest.raises(ImportError, match=rf"needs the package '{package}'.*kerastl\[export\]"):
-        tl.export(augmenting, tmp_path / f"f{ending}", class_names=NAMES)
-    assert os.listdir(tmp_path) == []
+    file, said = (
+        tl.save(augmenting, tmp_path / "model.keras", NAMES),
+        rf"needs the package '{package}'.*kerastl\[export\]",
+    )
+    with pytest.raises(ImportError, match=said):
+        tl.export(file, tmp_path / f"f{ending}")
+    assert main(["export", str(file), str(tmp_path / f"f{ending}")]) == 2
+    assert re.match(f"error: .*{said}", capsys.readouterr().err)
+    assert os.listdir(tmp_path) == ["model.keras"]
 
 
 def test_openvino_reports_to_nobody():

@@ -172,6 +172,14 @@ def test_one_that_says_nothing_keeps_nobody_waiting(server):
         assert ask(server, "GET", "/")[0] == 200
 
 
+def test_a_browser_that_went_away_is_no_error_and_a_mistake_of_ours_is_one(server, capfd):
+    for error, told in {ConnectionResetError: False, ZeroDivisionError: True}.items():
+        server.answer = lambda content, error=error: (_ for _ in ()).throw(error())
+        with pytest.raises(http.client.RemoteDisconnected):
+            ask(server, "POST", "/picture", b"12345")
+        assert (error.__name__ in capfd.readouterr().err) == told
+
+
 # ---- the command
 
 
@@ -191,6 +199,17 @@ def test_what_cannot_be_served_is_an_error_that_says_what_to_do(trained, picture
     with socket.create_server(("127.0.0.1", 0)) as taken:
         assert main(["serve", str(file), "--port", str(taken.getsockname()[1])]) == 2
     assert "Choose another --port" in capsys.readouterr().err
+
+
+@pytest.mark.filterwarnings("ignore:The model in .* refuse it")
+def test_a_file_that_could_run_code_is_neither_served_nor_exported(tmp_path, capsys):
+    layers = keras.layers
+    front = [keras.Input((32, 32, 3)), layers.Lambda(lambda images: images), layers.Flatten()]
+    file = tl.save(keras.Sequential([*front, layers.Dense(3, "softmax")]), tmp_path / "model.keras", NAMES)
+    for arguments in (["serve", str(file), "--port", "0"], ["export", str(file), str(tmp_path / "f.tflite")]):
+        assert main(arguments) == 2
+        assert "which is not known to be harmless" in capsys.readouterr().err
+    assert os.listdir(tmp_path) == ["model.keras"]
 
 
 @pytest.mark.slow
