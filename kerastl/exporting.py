@@ -130,8 +130,8 @@ def _check_place(path: Path, int8) -> None:
             f"Keras runs on {keras.backend.backend()}. Expected TensorFlow, which writes all formats. Save the model, "
             "and export the file in a program that was started with KERAS_BACKEND=tensorflow."
         )
-    if path.is_dir():
-        raise FileExistsError(f"The folder {str(path)!r} is there already. Choose another name, or move it away.")
+    if path.is_dir() or (path.exists() and not path.suffix):
+        raise FileExistsError(f"{str(path)!r} is there already. Choose another name, or move it away.")
     if not path.parent.is_dir():
         raise FileNotFoundError(f"There is no folder {str(path.parent)!r}. Make it first.")
 

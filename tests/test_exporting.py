@@ -110,25 +110,27 @@ def test_the_command_line_calibrates_with_a_folder(augmenting, picture_folder, t
 
 
 def test_a_file_that_answers_otherwise_is_not_written(augmenting, tmp_path, monkeypatch):
-    (tmp_path / "flowers").write_text("older")
-    other, write = keras.models.clone_model(augmenting), FORMATS[""].write  # with other weights
-    monkeypatch.setitem(FORMATS, "", FORMATS[""]._replace(write=lambda model, path: write(other, path)))
+    (tmp_path / "f.tflite").write_text("older")
+    other, write = keras.models.clone_model(augmenting), FORMATS[".tflite"].write  # with other weights
+    monkeypatch.setitem(FORMATS, ".tflite", FORMATS[".tflite"]._replace(write=lambda model, path: write(other, path)))
     with pytest.raises(RuntimeError, match=r"differ by 0\.\d+ from .*Nothing was written"):
-        tl.export(augmenting, tmp_path / "flowers", class_names=NAMES)
-    assert os.listdir(tmp_path) == ["flowers"]
-    assert (tmp_path / "flowers").read_text() == "older"
+        tl.export(augmenting, tmp_path / "f.tflite", class_names=NAMES)
+    assert os.listdir(tmp_path) == ["f.tflite"]
+    assert (tmp_path / "f.tflite").read_text() == "older"
 
 
 def test_what_cannot_be_exported_is_an_error_that_says_what_to_do(augmenting, data, tmp_path):
     def error(kind, match, path="f.tflite", model=augmenting, names=NAMES, **arguments):
         with pytest.raises(kind, match=match):
             tl.export(model, tmp_path / path, class_names=names, **arguments)
-        assert os.listdir(tmp_path) == ["there"]
+        assert sorted(os.listdir(tmp_path)) == ["file", "there"]
 
     (tmp_path / "there").mkdir()
+    (tmp_path / "file").touch()
     error(ValueError, r"Expected one that ends in \.tflite", "f.pb")
     error(ValueError, "int8 for .* only LiteRT", "f.onnx", int8=data.train)
     error(FileExistsError, "'[^']*there' is there already", "there")
+    error(FileExistsError, "'[^']*file' is there already", "file")
     error(FileNotFoundError, "There is no folder", "nowhere/f.tflite")
     error(ValueError, r"Received the class name 'a\\nb'", names=["a\nb", "c", "d"])
     error(ValueError, "Expected 3 strings", names=["a"])
