@@ -412,7 +412,9 @@ def test_options_that_do_not_exist_end_with_status_2(capsys):
     assert "usage: python -m kerastl" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["train", "--help"], ["predict", "--help"], ["inspect", "--help"]])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], *([name, "--help"] for name in ("train", "predict", "inspect", "export", "serve"))]
+)
 def test_help_is_readable(capsys, arguments):
     with pytest.raises(SystemExit) as ended:
         main(arguments)
