@@ -88,7 +88,9 @@ def _open_litert(path: Path) -> Answer:
     try:
         from ai_edge_litert.interpreter import Interpreter
     except ImportError:
-        from tensorflow.lite import Interpreter  # the same, as long as TensorFlow still holds it
+        import tensorflow as tf
+
+        Interpreter = tf.lite.Interpreter  # the same, as long as TensorFlow still holds it
 
     interpreter = Interpreter(model_path=str(path))
     interpreter.allocate_tensors()
