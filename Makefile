@@ -10,7 +10,7 @@ REQUIREMENTS = requirements.txt requirements-dev.txt pyproject.toml
 # The tests that hold on every backend of Keras.
 ON_BACKENDS = backends devices training fit freezing equality backup evaluation explain prediction saving command_line plots text
 
-.PHONY: demo test test-all test-weekly backends browser lessons try-lessons recap questions slides nbgrader pictures lab lint wheel clean help
+.PHONY: demo test test-all test-weekly backends browser runtimes lessons try-lessons recap questions slides nbgrader pictures lab lint wheel clean help
 
 demo: $(READY)  ## train on the bundled flowers; the run folder is runs/demo
 	$(BIN)/python -m kerastl train drawn_flowers --weights garden --out runs/demo --overwrite
@@ -33,6 +33,10 @@ backends: .venv-jax/ready .venv-torch/ready  ## the tests of the workflow, with 
 browser: $(READY)  ## look at the reports in a real browser; needs Chromium (Debian: apt install chromium)
 	$(BIN)/python -m pip install --quiet -r requirements-browser.txt
 	$(PYTEST) -m browser
+
+runtimes: $(READY)  ## ask exported models in their real runtimes; installs those, some 350 MB
+	$(BIN)/python -m pip install --quiet --editable '.[export]'
+	$(BIN)/python -m pytest $(SLOW_TOO) tests/test_exporting.py
 
 lessons: $(READY)  ## make all lessons from notebooks/src again, and execute them
 	$(BIN)/python notebooks/build.py

@@ -8,7 +8,7 @@ from kerastl.data import ImageData as ImageData
 from kerastl.data import TextData as TextData
 from kerastl.evaluation import evaluate as evaluate
 from kerastl.explain import grad_cam as grad_cam
-from kerastl.export import without_augmentation as without_augmentation
+from kerastl.exporting import export as export
 from kerastl.features import extract_features as extract_features
 from kerastl.freezing import changed_layers as changed_layers
 from kerastl.freezing import freeze as freeze
@@ -16,6 +16,7 @@ from kerastl.freezing import snapshot as snapshot
 from kerastl.freezing import unfreeze_top as unfreeze_top
 from kerastl.image_check import check_images as check_images
 from kerastl.images import load_images as load_images
+from kerastl.in_use import without_augmentation as without_augmentation
 from kerastl.model import build_model as build_model
 from kerastl.plots.bases import plot_comparison as plot_comparison
 from kerastl.plots.doubles import plot_doubles as plot_doubles

@@ -13,8 +13,9 @@ from kerastl.resizing import DEFAULT, RESIZES
 from kerastl.streams import drop_output, open_closed_streams
 
 # What the user can mend: numbers that are too large end in MemoryError and OverflowError, a folder of ~nobody in
-# RuntimeError. (TensorFlow's own errors, as of memory, have no common name before it is loaded.)
-KNOWN = (ValueError, TypeError, OSError, MemoryError, OverflowError, RuntimeError)
+# RuntimeError, an optional package that is not there in ImportError. (TensorFlow's own errors, as of memory, have no
+# common name before it is loaded.)
+KNOWN = (ValueError, TypeError, OSError, MemoryError, OverflowError, RuntimeError, ImportError)
 # Of the small ones those that read 50 pictures or more in a second of one core: docs/bases.md
 SMALL_BASES = ("MobileNetV3Small", "MobileNetV3Large", "MobileNetV2", "EfficientNetV2B0", "EfficientNetB0")
 EXAMPLES = """examples:
@@ -23,6 +24,8 @@ EXAMPLES = """examples:
   python -m kerastl compare my_photos/ --bases MobileNetV2 EfficientNetB0
   python -m kerastl predict runs/flowers/model.keras photo.jpg
   python -m kerastl inspect runs/flowers/model.keras
+  python -m kerastl export runs/flowers/model.keras flowers.tflite
+  python -m kerastl serve runs/flowers/model.keras --pictures drawn_flowers
   python -m kerastl check
   python -m kerastl check-images my_photos/
 """
@@ -37,7 +40,9 @@ def make_parser() -> argparse.ArgumentParser:
         formatter_class=formatter,
     )
     commands = parser.add_subparsers(
-        dest="command", required=True, metavar="check-images | compare | train | predict | inspect | check"
+        dest="command",
+        required=True,
+        metavar="check-images | compare | train | predict | inspect | export | serve | check",
     )
 
     compare = commands.add_parser(
@@ -117,6 +122,28 @@ def make_parser() -> argparse.ArgumentParser:
     inspect = commands.add_parser("inspect", help="show what is in a model's file")
     inspect.add_argument("model", metavar="MODEL.keras", help="a file that train wrote")
     inspect.add_argument("--picture", metavar="FILE.png", help="also draw the layers, into a new file")
+
+    export = commands.add_parser("export", help="write a model for a phone, a server or another runtime")
+    export.add_argument("model", metavar="MODEL.keras", help="a file that train wrote")
+    export.add_argument(
+        "path",
+        metavar="OUT",
+        help="ends in .tflite (LiteRT), .onnx or .xml (OpenVINO); without an ending a folder, with a SavedModel",
+    )
+    export.add_argument(
+        "--int8",
+        metavar="FOLDER_OR_NAME",
+        help="8 bits, for .tflite: up to 500 of these training pictures show which ranges of numbers are needed",
+    )
+
+    serve = commands.add_parser("serve", help="a page on this machine that says what is in a picture; Ctrl-C ends it")
+    serve.add_argument("model", metavar="MODEL.keras", help="a file that train wrote")
+    serve.add_argument(
+        "--pictures",
+        metavar="FOLDER_OR_NAME",
+        help="what it was trained on: then the page shows the nearest of up to 1,000 training pictures, too",
+    )
+    serve.add_argument("--port", type=int, default=8000, help="default: %(default)s; 0 takes a free one")
 
     commands.add_parser(
         "check",

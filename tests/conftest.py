@@ -239,7 +239,9 @@ def browser():
 
     found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     assert found, "There is no Chromium. Install it (Debian: apt install chromium)."
-    arguments = ["--disable-gpu", "--disable-background-networking"] + ["--no-sandbox"] * (os.geteuid() == 0)
+    arguments = ["--disable-gpu", "--disable-background-networking", "--use-fake-device-for-media-stream"] + [
+        "--no-sandbox"
+    ] * (os.geteuid() == 0)
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=found, args=arguments)
         yield chromium

@@ -414,7 +414,13 @@ def test_options_that_do_not_exist_end_with_status_2(capsys):
 
 @pytest.mark.parametrize(
     "arguments",
-    [["--help"], ["train", "--help"], ["predict", "--help"], ["inspect", "--help"], ["check-images", "--help"]],
+    [
+        ["--help"],
+        *(
+            [name, "--help"]
+            for name in ("check-images", "compare", "train", "predict", "inspect", "export", "serve", "check")
+        ),
+    ],
 )
 def test_help_is_readable(capsys, arguments):
     with pytest.raises(SystemExit) as ended:

@@ -11,7 +11,13 @@ from kerastl.data import as_arrays, few_of_each, make_dataset
 from tiers import slow
 
 PHOTO = Path(__file__).parent.parent / "data/drawn_flowers/test/tulip/000.jpg"
-SLOW = {"fine_tune", "plot_heat", "train_from_scratch", "without_augmentation"}  # they compile much of a network
+SLOW = {
+    "export",
+    "fine_tune",
+    "plot_heat",
+    "train_from_scratch",
+    "without_augmentation",
+}  # they compile much of a network
 SLOW |= {"load_texts"}  # reads all files of five packages
 FUNCTIONS = {name for name in tl.__all__ if callable(getattr(tl, name))}
 pytestmark = pytest.mark.usefixtures("matplotlib_stays")

@@ -118,6 +118,12 @@ def test_the_table_of_accuracy_on_photos_is_the_measured_one(benchmark):
     assert "\n".join([photos.HEAD, *table]) in README
 
 
+def test_the_table_of_exported_models_is_the_measured_one(benchmark):
+    load, results = benchmark
+    export = load("export")
+    assert "\n".join([export.HEAD, *export.table(results("export"))]) in (ROOT / "benchmarks/README.md").read_text()
+
+
 @pytest.mark.parametrize("photos", ["flowers", "flowers_before", "hymenoptera", "drawn_flowers"])
 def test_the_tables_of_speed_are_the_measured_ones(benchmark, photos):
     load, results = benchmark

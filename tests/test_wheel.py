@@ -5,6 +5,8 @@ import sys
 import zipfile
 from pathlib import Path
 
+from kerastl.local_server import FILES
+
 ROOT = Path(__file__).parent.parent
 USE = """
 import kerastl as tl, pathlib, sys
@@ -24,6 +26,7 @@ def test_a_wheel_works_without_the_repository(tmp_path):
     (wheel,) = tmp_path.glob("kerastl-*.whl")
     with zipfile.ZipFile(wheel) as archive:
         assert {"kerastl/py.typed", "kerastl/__init__.pyi"} <= set(archive.namelist())  # for type checkers
+        assert {f"kerastl/page/{name}" for name, _ in FILES.values()} <= set(archive.namelist())
         archive.extractall(tmp_path / "site")
     done = subprocess.run(
         [sys.executable, "-c", f"import sys; sys.path.insert(0, sys.argv[1])\n{USE}", tmp_path / "site"],

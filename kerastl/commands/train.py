@@ -1,42 +1,33 @@
 """`python -m kerastl train`: the ten lines of the workflow, with what they found printed."""
 
-import json
 import re
 import sys
 import time
 from contextlib import redirect_stdout
 from pathlib import Path
-from typing import NamedTuple
 
 import keras
 import tensorflow  # noqa: F401 (reads the images on every backend; now what it prints while it loads is hidden)
 
-import kerastl
 from kerastl.bases import BUNDLED_SETS, BUNDLED_WEIGHTS, bundled_folder, find_base
 from kerastl.blocks import list_blocks
 from kerastl.checks import check_seed
-from kerastl.commands.figures import save_figure
 from kerastl.commands.printing import printable
 from kerastl.commands.run_folder import RunFolder
-from kerastl.data import ImageData
+from kerastl.commands.run_record import TUNED, Record, Task, facts, write_metrics, write_pages
 from kerastl.engine.arguments import check_epochs
 from kerastl.engine.split import usual_layers
-from kerastl.evaluation import Evaluation, evaluate
-from kerastl.freezing import Unfrozen, check_layers, freeze, unfreeze_top
+from kerastl.evaluation import Evaluation
+from kerastl.freezing import check_layers, freeze, unfreeze_top
 from kerastl.images import as_size, load_images
 from kerastl.interrupts import hold_ctrl_c
 from kerastl.model import build_model
-from kerastl.plots.history import plot_history
-from kerastl.plots.pictures import plot_images
-from kerastl.plots.scores import plot_confusion
 from kerastl.pretrained import check_base
-from kerastl.report import Run, make_report
 from kerastl.saving import save
 from kerastl.sources import PART_NAMES
 from kerastl.streams import PatientOutput
 from kerastl.training import fine_tune, train_from_scratch, train_head
 
-TUNED = "fine-tuned"  # the stage whose model is saved
 ROOM_BESIDE_WEIGHTS = 5_000_000  # bytes: the layers' settings, the report, the pictures
 
 
@@ -63,57 +54,15 @@ def _run(args) -> int:
                 _keep(folder, args, task, record)
         if args.scratch:
             _from_scratch(args, task, record)
-            _write_metrics(folder, args, task, record)
+            write_metrics(folder, args, task, record)
         print(f"\n{'':14}test accuracy   seconds")
         for row in record.results:
             print(f"{row['name']:<14}{row['test_accuracy']:>13.3f}{row['seconds']:>10.1f}")
-        failed = _write_pages(folder, args, task, record, result)
+        failed = write_pages(folder, args, task, record, result)
     print(f"\nrun folder  {folder.out}: {', '.join(sorted(file.name for file in folder.out.glob('[!.]*')))}")
     for name, error in failed.items():
         print(f"error: {name} could not be made ({error}); the model is in the run folder", file=sys.stderr)
     return 1 if failed else 0
-
-
-class Task(NamedTuple):
-    """What is trained on what."""
-
-    data: ImageData
-    counts: dict[str, int]  # images in each part
-    model: keras.Model
-    layers: int | str  # what to unfreeze for phase 2,
-    unfrozen: Unfrozen  # and what this comes to
-
-
-class Record:
-    """What came of the run so far."""
-
-    def __init__(self):
-        self.phases, self.results, self.blocks = [], [], []
-
-    def measure(self, name: str, model: keras.Model, data: ImageData, since: float) -> Evaluation:
-        """Note the test accuracy of a stage."""
-        result = evaluate(model, data.test)
-        self.results.append(
-            {
-                "name": name,
-                "test_accuracy": result.accuracy,
-                "test_loss": result.loss,
-                "seconds": round(time.perf_counter() - since, 1),
-            }
-        )
-        return result
-
-    def take_up(self, model: keras.Model) -> None:
-        """Note a phase that was broken off, if it finished an epoch."""
-        history = getattr(model, "history", None)
-        if history and history.epoch and history not in self.phases:
-            self.phases.append(history)
-
-    @property
-    def accuracy(self) -> dict[str, str]:
-        """Of the model as it is saved; empty if it was not measured."""
-        tuned = [row for row in self.results if row["name"] == TUNED]
-        return {"test accuracy": f"{tuned[0]['test_accuracy']:.3f}"} if tuned else {}
 
 
 def _folder_of(source: str) -> Path | None:
@@ -189,67 +138,7 @@ def _from_scratch(args, task: Task, record: Record) -> None:
 
 
 def _keep(folder: RunFolder, args, task: Task, record: Record) -> None:
-    summary = dict(_facts(args, task, record)) | record.accuracy
+    summary = dict(facts(args, task, record)) | record.accuracy
     with hold_ctrl_c():
         folder.write_model(lambda path: save(task.model, path, task.data.class_names, summary=summary))
-        _write_metrics(folder, args, task, record)
-
-
-def _write_metrics(folder: RunFolder, args, task: Task, record: Record) -> None:
-    metrics = {
-        "arguments": vars(args),
-        "images": task.counts,
-        "class_names": task.data.class_names,
-        "unfrozen": task.unfrozen._asdict(),
-        "results": record.results,
-    } | {f"phase{number}": phase.history for number, phase in enumerate(record.phases, start=1)}
-    (folder.work / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n")
-
-
-def _write_pages(folder: RunFolder, args, task: Task, record: Record, result: Evaluation) -> dict:
-    """The report and the pictures. Returns the errors of those that could not be made, by name."""
-    trained = [phase for phase in record.phases if phase.epoch]  # Ctrl-C may have ended one in its first epoch
-    title = f"{Path(args.source).name}: {args.base}, two phases"
-    shown = Run(title, _facts(args, task, record), record.results, record.blocks, trained, result)
-    data, failed = task.data, {}
-    pages = {
-        "report.html": lambda path: path.write_text(
-            make_report(shown, task.model, data), encoding="utf-8", errors="replace"
-        ),
-        "history.png": lambda path: trained and save_figure(plot_history(*trained)[0].figure, path),
-        "confusion.png": lambda path: save_figure(plot_confusion(result, data.class_names).figure, path),
-        "predictions.png": lambda path: save_figure(plot_images(data, part="test", evaluation=result), path),
-    }
-    for name, write in pages.items():
-        try:
-            write(folder.work / name)
-        except Exception as error:  # whatever it is: the other pages, and above all the model, are worth more
-            (folder.work / name).unlink(missing_ok=True)
-            failed[name] = error
-    return failed
-
-
-def _facts(args, task: Task, record: Record) -> list[tuple[str, str]]:
-    """What was trained on what: for the report, and inside the model's file."""
-    learned = ("the head", f"the head and {task.unfrozen}")
-    return [
-        ("pictures", args.source),
-        ("classes", f"{len(task.data.class_names)}: {', '.join(task.data.class_names)}"),
-        *((f"{part} pictures", f"{count:,}") for part, count in task.counts.items()),
-        ("pixels", "×".join(map(str, task.model.input_shape[1:3]))),
-        ("resize", args.resize),
-        ("base", args.base + ("" if args.alpha is None else f", alpha {args.alpha}")),
-        ("weights", args.weights),
-        *(
-            (f"phase {number + 1}", f"{learned[number]}, {_epochs(phase)}")
-            for number, phase in enumerate(record.phases)
-        ),
-        ("seed", str(args.seed)),
-        ("versions", f"kerastl {kerastl.__version__}, Keras {keras.__version__}"),
-    ]
-
-
-def _epochs(phase) -> str:
-    rates = phase.history.get("learning_rate")
-    count = len(phase.epoch)
-    return f"{count} epoch{'s' * (count != 1)}" + (f" from a learning rate of {rates[0]:.2g}" if rates else "")
+        write_metrics(folder, args, task, record)

@@ -1,6 +1,4 @@
-"""The model as others use it: exported and converted, it answers as `predict` does, and alike each time."""
-
-import importlib.util
+"""The model without its augmentation answers as `predict` does, and alike each time."""
 
 import keras
 import numpy as np
@@ -32,19 +30,6 @@ def augmenting(toy) -> keras.Model:
 def spread(call, images) -> float:
     """How far the answers to the same pictures lie apart, asked three times."""
     return float(np.ptp([np.asarray(call(images)) for _ in range(3)], axis=0).max())
-
-
-def ask_lite(content: bytes, images: np.ndarray) -> np.ndarray:
-    """The answers of a LiteRT model, picture by picture."""
-    interpreter = tf.lite.Interpreter(model_content=content)
-    interpreter.allocate_tensors()
-    (into,), (out,) = interpreter.get_input_details(), interpreter.get_output_details()
-    answers = []
-    for image in images:
-        interpreter.set_tensor(into["index"], image[None])
-        interpreter.invoke()
-        answers.append(interpreter.get_tensor(out["index"])[0])
-    return np.stack(answers)
 
 
 @pytest.mark.slow
@@ -175,36 +160,3 @@ def test_a_model_without_a_base_is_an_error():
         tl.without_augmentation(keras.Sequential([keras.Input((4,)), layers.Dense(2)]))
     with pytest.raises(TypeError, match="Received str"):
         tl.without_augmentation("model.keras")
-
-
-# ---- other formats
-
-
-@pytest.mark.slow
-def test_a_saved_model_becomes_a_litert_model_with_its_own_operations_only(augmenting, images, tmp_path):
-    tl.without_augmentation(augmenting).export(tmp_path / "served", verbose=False)
-    content = tf.lite.TFLiteConverter.from_saved_model(str(tmp_path / "served")).convert()
-    np.testing.assert_allclose(ask_lite(content, images), augmenting.predict(images, verbose=0), atol=1e-4)
-
-
-@pytest.mark.slow
-def test_keras_exports_it_to_litert(augmenting, images, tmp_path):
-    file, in_use = tmp_path / "model.tflite", tl.without_augmentation(augmenting)
-    try:
-        in_use.export(file, format="litert", verbose=False)
-    except ValueError as error:
-        pytest.skip(f"Keras {keras.__version__} does not: {error}")
-    np.testing.assert_allclose(ask_lite(file.read_bytes(), images), augmenting.predict(images, verbose=0), atol=1e-4)
-
-
-@pytest.mark.skipif(
-    not all(map(importlib.util.find_spec, ("tf2onnx", "onnxruntime"))), reason="needs tf2onnx and onnxruntime"
-)
-def test_keras_exports_it_to_onnx(augmenting, images, tmp_path):
-    import onnxruntime
-
-    in_use = tl.without_augmentation(augmenting)
-    in_use.export(tmp_path / "model.onnx", format="onnx", verbose=False)
-    session = onnxruntime.InferenceSession(tmp_path / "model.onnx")
-    (answers,) = session.run(None, {session.get_inputs()[0].name: images})
-    np.testing.assert_allclose(answers, augmenting.predict(images, verbose=0), atol=1e-4)

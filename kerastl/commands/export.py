@@ -1,0 +1,16 @@
+"""`python -m kerastl export`: write a model for a phone, a server or another runtime."""
+
+from kerastl.commands.printing import printable
+from kerastl.exporting import export
+from kerastl.images import load_images
+from kerastl.saving import load
+
+
+def run(args) -> None:
+    """Write the file, and print what it takes and how it answers beside the model."""
+    saved, int8 = load(args.model), None
+    if args.int8 is not None:
+        data = load_images(args.int8, image_size=tuple(saved.model.input_shape[1:3]), batch_size=50)
+        int8 = data.train.take(10)
+    for line in str(export(saved, args.path, int8=int8)).splitlines():
+        print(printable(line))

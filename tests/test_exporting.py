@@ -1,0 +1,176 @@
+"""What `export` writes answers in its real runtime as the Keras model does, or is not written at all."""
+
+import os
+import re
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import kerastl as tl
+from kerastl.__main__ import main
+from kerastl.formats import FORMATS
+from kerastl.graph import find_base_model
+
+layers = keras.layers
+NAMES = ["blau", "grün", "チューリップ"]
+pytestmark = pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="written with Keras on TensorFlow")
+
+
+@pytest.fixture
+def images(arrays) -> np.ndarray:
+    return arrays["test"][0].astype("float32")
+
+
+@pytest.fixture
+def augmenting(toy) -> keras.Model:
+    before = [layers.RandomRotation(0.3), layers.Rescaling(1 / 127.5, -1)]
+    head = [layers.GlobalAveragePooling2D(), layers.Dense(3, activation="softmax")]
+    return keras.Sequential([keras.Input((32, 32, 3), name="image"), *before, find_base_model(toy), *head])
+
+
+def ask_saved_model(path, images):
+    served = tf.saved_model.load(str(path))
+    return served.serve(images).numpy()
+
+
+def ask_litert(path, images):
+    run = pytest.importorskip("ai_edge_litert.interpreter").Interpreter(model_path=str(path)).get_signature_runner()
+    return np.concatenate([next(iter(run(image=image[None]).values())) for image in images])
+
+
+def ask_onnx(path, images):
+    session = pytest.importorskip("onnxruntime").InferenceSession(path)
+    return session.run(None, {"image": images})[0]
+
+
+def ask_openvino(path, images):
+    compiled = pytest.importorskip("openvino").Core().compile_model(path, "CPU")
+    return compiled({"image": images})[0]
+
+
+# Each runtime by itself, with its own defaults: OpenVINO's are 16 bits on some processors.
+ASK = {
+    "flowers": (ask_saved_model, 1e-4),
+    "flowers.tflite": (ask_litert, 1e-4),
+    "flowers.onnx": (ask_onnx, 1e-4),
+    "flowers.xml": (ask_openvino, 0.01),
+}
+
+
+@pytest.mark.parametrize("name", ASK)
+def test_a_file_answers_in_its_runtime_as_the_model_does(augmenting, images, tmp_path, name):
+    for package in FORMATS[os.path.splitext(name)[1]].packages:
+        pytest.importorskip(package)
+    expected = augmenting.predict(images, verbose=0)
+    assert np.ptp(expected, axis=0).max() > 0.01  # the pictures differ, and so do the answers
+    exported = tl.export(augmenting, tmp_path / name, class_names=NAMES)
+    ask, most = ASK[name]
+    for _ in range(2):  # nothing acts by chance any more
+        np.testing.assert_allclose(ask(exported.path, images), expected, atol=most)
+    assert exported.difference < 1e-3
+    assert exported.agreement == 1
+    assert exported.labels.read_text(encoding="utf-8").splitlines() == NAMES
+    beside = {"flowers.xml": ["flowers.bin"]}.get(name, [])
+    assert sorted(os.listdir(tmp_path)) == sorted([name, f"{name}.labels.txt", *beside])
+    assert f"({exported.format}, {exported.size / 1e6:.2f} MB)" in str(exported)
+    assert "(pictures, 32, 32, 3)" in str(exported)
+
+
+def test_int8_is_smaller_and_computes_with_8_bits_and_agrees_on_most_pictures(augmenting, images, data, tmp_path):
+    plain = tl.export(augmenting, tmp_path / "plain.tflite", class_names=NAMES)
+    small = tl.export(augmenting, tmp_path / "small.tflite", class_names=NAMES, int8=data.train)
+    assert (plain.format, small.format) == ("LiteRT", "LiteRT, int8")
+    interpreter = pytest.importorskip("ai_edge_litert.interpreter").Interpreter(model_path=str(small.path))
+    kinds = [tensor["dtype"] for tensor in interpreter.get_tensor_details()]
+    assert kinds.count(np.int8) > kinds.count(np.float32)
+    assert interpreter.get_input_details()[0]["dtype"] == np.float32
+    expected, given = augmenting.predict(images, verbose=0), ask_litert(small.path, images)
+    assert 0 < np.abs(given - expected).max() < 0.05
+    assert 0 < small.difference < 0.05
+    assert small.agreement > 0.8
+
+
+def test_the_saved_file_and_what_load_gives_are_taken(augmenting, images, tmp_path):
+    file = tl.save(augmenting, tmp_path / "model.keras", NAMES)
+    assert main(["export", str(file), str(tmp_path / "flowers.tflite")]) == 0
+    np.testing.assert_allclose(
+        ask_litert(tmp_path / "flowers.tflite", images), augmenting.predict(images, verbose=0), atol=1e-4
+    )
+    assert (tmp_path / "flowers.tflite.labels.txt").read_text(encoding="utf-8").splitlines() == NAMES
+
+
+def test_the_command_line_calibrates_with_a_folder(augmenting, picture_folder, tmp_path, capsys):
+    file = tl.save(augmenting, tmp_path / "model.keras", NAMES)
+    assert main(["export", str(file), str(tmp_path / "f.tflite"), "--int8", str(picture_folder)]) == 0
+    assert "(LiteRT, int8, " in capsys.readouterr().out
+
+
+def test_a_file_that_answers_otherwise_is_not_written(augmenting, tmp_path, monkeypatch):
+    (tmp_path / "f.tflite").write_text("older")
+    other = tl.without_augmentation(keras.models.clone_model(augmenting))  # with other weights
+    write = FORMATS[".tflite"].write
+    monkeypatch.setitem(FORMATS, ".tflite", FORMATS[".tflite"]._replace(write=lambda model, path: write(other, path)))
+    with pytest.raises(RuntimeError, match=r"differ by 0\.\d+ from .*Nothing was written"):
+        tl.export(augmenting, tmp_path / "f.tflite", class_names=NAMES)
+    assert os.listdir(tmp_path) == ["f.tflite"]
+    assert (tmp_path / "f.tflite").read_text() == "older"
+
+
+def test_what_cannot_be_exported_is_an_error_that_says_what_to_do(augmenting, data, tmp_path):
+    def error(kind, match, path="f.tflite", model=augmenting, names=NAMES, **arguments):
+        with pytest.raises(kind, match=match):
+            tl.export(model, tmp_path / path, class_names=names, **arguments)
+        assert sorted(os.listdir(tmp_path)) == ["file", "there"]
+
+    (tmp_path / "there").mkdir()
+    (tmp_path / "file").touch()
+    error(ValueError, r"Expected one that ends in \.tflite", "f.pb")
+    error(ValueError, "int8 for .* only LiteRT", "f.onnx", int8=data.train)
+    error(FileExistsError, "'[^']*there' is there already", "there")
+    error(FileExistsError, "'[^']*file' is there already", "file")
+    error(FileNotFoundError, "There is no folder", "nowhere/f.tflite")
+    error(ValueError, r"Received the class name 'a\\nb'", names=["a\nb", "c", "d"])
+    error(ValueError, "Expected 3 strings", names=["a"])
+    error(ValueError, "Received a bare model", names=None)
+    error(TypeError, r"data\.train\.take", int8=data)
+    error(ValueError, "dataset for int8 is empty", int8=data.train.take(0))
+    error(ValueError, "0–255|0 to 255", int8=data.train.map(lambda images, labels: (images / 255, labels)))
+    error(FileNotFoundError, "There is no file", model=tmp_path / "none.keras", names=None)
+
+
+@pytest.mark.parametrize(("ending", "package"), [(".onnx", "tf2onnx"), (".xml", "openvino")])
+def test_a_missing_package_is_named_with_the_way_to_install_it(
+    augmenting, tmp_path, monkeypatch, capsys, ending, package
+):
+    monkeypatch.setitem(sys.modules, package, None)
+    file, said = (
+        tl.save(augmenting, tmp_path / "model.keras", NAMES),
+        rf"needs the package '{package}'.*kerastl\[export\]",
+    )
+    with pytest.raises(ImportError, match=said):
+        tl.export(file, tmp_path / f"f{ending}")
+    assert main(["export", str(file), str(tmp_path / f"f{ending}")]) == 2
+    assert re.match(f"error: .*{said}", capsys.readouterr().err)
+    assert os.listdir(tmp_path) == ["model.keras"]
+
+
+def test_openvino_reports_to_nobody():
+    """Imported by itself it starts `openvino_telemetry`, which asks nobody before it sends."""
+    pytest.importorskip("openvino_telemetry")
+    look = "import sys; print([name for name in sys.modules if name.startswith('openvino_telemetry')])"
+    ours = "from kerastl.formats import need; need(['openvino'], 'OpenVINO')"
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("CI")}
+    said = subprocess.run(
+        [sys.executable, "-c", f"{ours}; {look}"], capture_output=True, text=True, check=True, env=environment
+    )
+    assert said.stdout.strip() == "[]"
+
+
+def test_keras_on_another_backend_is_told_how(augmenting, tmp_path, monkeypatch):
+    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
+    with pytest.raises(ValueError, match=r"Keras runs on jax.*KERAS_BACKEND=tensorflow"):
+        tl.export(augmenting, tmp_path / "f.tflite", class_names=NAMES)
