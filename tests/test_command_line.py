@@ -174,7 +174,7 @@ def test_ctrl_c_in_phase_2_still_ends_with_a_run_folder(picture_folder, tmp_path
 def assert_refused(capsys, arguments: list[str], *parts: str) -> None:
     assert main(arguments) == 2
     captured = capsys.readouterr()
-    assert [line for line in captured.err.splitlines() if not line.startswith("note: ")][0].startswith("error: ")
+    assert next(line for line in captured.err.splitlines() if not line.startswith("note: ")).startswith("error: ")
     assert "Traceback" not in captured.err
     for part in parts:
         assert part in captured.err
