@@ -16,7 +16,7 @@ from kerastl.evaluation import both_classes
 from kerastl.files import written_together
 from kerastl.formats import FORMATS, Answer, need, write_litert
 from kerastl.in_use import without_augmentation
-from kerastl.inputs import check_size, check_values
+from kerastl.inputs import check_size, check_values, resize_of
 from kerastl.prediction import AnyModel, open_model
 from kerastl.quiet import no_retracing_warnings, quiet_stderr
 
@@ -34,6 +34,7 @@ class Exported(NamedTuple):
     format: str
     size: int  # bytes, with all that lies beside or inside, without the labels
     image_size: tuple[int, int]  # height and width of the pictures that it takes
+    resize: str  # how pictures of another shape come to that size: as `load_images` calls it
     difference: float  # the largest of a probability, on a few pictures
     agreement: float  # the share of these pictures with the same most probable class
 
@@ -41,7 +42,8 @@ class Exported(NamedTuple):
         height, width = self.image_size
         return (
             f"{self.path} ({self.format}, {self.size / 1e6:.2f} MB), classes in {self.labels.name}\n"
-            f"takes float32 (pictures, {height}, {width}, 3): red, green, blue, 0–255, resized bilinearly\n"
+            f"takes float32 (pictures, {height}, {width}, 3): red, green, blue, 0–255, resized bilinearly "
+            f"({self.resize})\n"
             f"beside the Keras model: probabilities differ by at most {self.difference:.1g}, "
             f"the same class for {self.agreement:.0%}"
         )
@@ -71,8 +73,8 @@ def export(
             goes in and out stays float32. The answers differ: look at `agreement`.
 
     Returns:
-        `Exported(path, labels, format, size, image_size, difference, agreement)`. Print it to see what the file takes.
-        `labels` is the text file `NAME.labels.txt` beside it, UTF-8, one class a line. A model with one output gives
+        `Exported(path, labels, format, size, image_size, resize, difference, agreement)`. Print it to see what the file
+        takes. `labels` is the text file `NAME.labels.txt` beside it, UTF-8, one class a line. A model with one output gives
         the probability of the second class.
 
     Raises:
@@ -114,7 +116,7 @@ def export(
             )
         unfinished.with_name(labels.name).write_text("".join(f"{name}\n" for name in class_names), encoding="utf-8")
     name = kind.name + ", int8" * (int8 is not None)
-    return Exported(path, labels, name, size, tuple(model.input_shape[1:3]), difference, agreement)
+    return Exported(path, labels, name, size, tuple(model.input_shape[1:3]), resize_of(model), difference, agreement)
 
 
 def _check_place(path: Path, int8) -> None:
