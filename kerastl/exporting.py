@@ -74,8 +74,8 @@ def export(
 
     Returns:
         `Exported(path, labels, format, size, image_size, resize, difference, agreement)`. Print it to see what the file
-        takes. `labels` is the text file `NAME.labels.txt` beside it, UTF-8, one class a line. A model with one output gives
-        the probability of the second class.
+        takes. `labels` is the text file `NAME.labels.txt` beside it, UTF-8, one class a line. A model with one output
+        gives the probability of the second class.
 
     Raises:
         FileNotFoundError, FileExistsError: the folder is not there; `path` is itself a folder that is there.
