@@ -135,8 +135,8 @@ def serve(connection) -> None:
         connection.send((said, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024))
 
 
-def read_all(files) -> tuple[dict[Path, str], float]:
-    """{file: "read", "unreadable", or what must not be}, and the peak of memory in MiB."""
+def read_all(files, serve=serve, seconds: int = SECONDS) -> tuple[dict[Path, str], float]:
+    """{file: what `serve` says of it in a process of its own, "hung" or "crashed"}, and the peak of memory in MiB."""
     context, outcomes, worker, peak = multiprocessing.get_context("spawn"), {}, None, 0.0
     for file in files:
         if worker is None or not worker.is_alive():
@@ -146,7 +146,7 @@ def read_all(files) -> tuple[dict[Path, str], float]:
             theirs.close()
         ours.send(file)
         try:
-            outcomes[file], reached = ours.recv() if ours.poll(SECONDS) else ("hung", 0.0)
+            outcomes[file], reached = ours.recv() if ours.poll(seconds) else ("hung", 0.0)
             peak = max(peak, reached)
         except EOFError:
             outcomes[file] = "crashed"

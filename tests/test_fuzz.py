@@ -58,3 +58,18 @@ def test_pictures_with_the_label_of_others_are_counted(fuzz, tmp_path, monkeypat
 
     monkeypatch.setattr(images, "load_images", mislabel)
     assert fuzz.wrong_labels(tmp_path / "pictures", outcomes) > 3
+
+
+@pytest.mark.slow
+def test_no_damaged_model_file_runs_something_or_answers_otherwise(fuzz, tmp_path):
+    models = importlib.import_module("fuzz_models")
+    result = models.run(tmp_path, 39, seed=1)
+    assert models.failures(result) == {}
+    assert sum(counts.get("refused in one line", 0) for counts in result["outcomes"].values()) > 25
+
+
+def test_what_must_not_come_of_a_model_file_is_a_failure(fuzz):
+    models = importlib.import_module("fuzz_models")
+    counts = {"the same model": 1, "refused in one line": 2, "another model": 3, "did os.system": 1}
+    result = {"peak_mib": models.MOST_MIB + 1, "outcomes": {"flipped bits": counts}}
+    assert models.failures(result) == {"another model": 3, "did os.system": 1, "memory": 1}

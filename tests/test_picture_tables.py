@@ -54,3 +54,14 @@ def test_the_table_of_damaged_pictures_is_the_measured_one(benchmark):
     assert f"damaged in nine ways: {result['files']:,} files" in PAGE
     assert len(fuzz_pictures.DAMAGE) == 9
     assert f"or took it above {result['peak_mib']} MiB in all; {result['wrong_labels']} pictures" in PAGE
+
+
+def test_the_table_of_damaged_models_is_the_measured_one(benchmark):
+    pytest.importorskip("resource")
+    fuzz_models, result = benchmark("fuzz_models")
+    assert "\n".join([fuzz_models.HEAD, *fuzz_models.table(result)]) in PAGE
+    assert result["files"] >= 1_000
+    assert fuzz_models.failures(result) == {}
+    assert f"in 13 ways: {result['files']:,} files" in PAGE
+    assert len(result["outcomes"]) == 13
+    assert f"took more than {result['peak_mib']} MiB" in PAGE
