@@ -48,7 +48,7 @@ def measure(args) -> list[dict]:
         saved = tl.save(model, folder / "model.keras", data.class_names)
         rows, answers = [{"format": "Keras", "bytes": saved.stat().st_size}], [model.predict_on_batch]
         for name in NAMES:
-            int8 = data.train.take(16) if name.startswith("int8") else None
+            int8 = data if name.startswith("int8") else None
             exported = tl.export(saved, folder / name, int8=int8)
             print(exported, flush=True)
             rows.append({"format": exported.format, "bytes": exported.size})

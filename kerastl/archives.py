@@ -1,5 +1,8 @@
 """Unpack the pictures of a zip file that may come from anybody, for as long as they are read."""
 
+import errno
+import lzma
+import re
 import shutil
 import stat
 import tempfile
@@ -33,12 +36,26 @@ def unpacked(file: Path) -> Iterator[Path]:
         members = [member for member in archive.infolist() if _may_be_picture(_mend_name(member))]
         _check_members(file, members, place)
         for member in members:
-            try:
-                archive.extract(member, folder)
-            except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError):
-                (folder / member.filename).write_bytes(b"")
+            _extract(archive, member, folder)
         inside = folders_in(folder)
         yield inside[0] if len(inside) == 1 else folder
+
+
+def _extract(archive: zipfile.ZipFile, member: zipfile.ZipInfo, folder: Path) -> None:
+    try:
+        archive.extract(member, folder)
+    except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError):
+        (folder / member.filename).write_bytes(b"")
+    except OSError as error:
+        if error.errno is None:  # what bz2 raises of damaged data
+            (folder / member.filename).write_bytes(b"")
+        elif error.errno in (errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.EINVAL):
+            raise ValueError(
+                f"{archive.filename!r} holds {member.filename[:80]!r}, a name that this system cannot give to a file "
+                f"({error.strerror}). Pack it again."
+            ) from error
+        else:
+            raise
 
 
 def _open(file: Path) -> zipfile.ZipFile:
@@ -55,7 +72,8 @@ def _mend_name(member: zipfile.ZipInfo) -> PurePosixPath:
             member.filename = member.filename.encode("cp437").decode("utf-8")
     except UnicodeError:
         pass
-    return PurePosixPath(member.filename.replace("\\", "/"))
+    member.filename = member.filename.replace("\\", "/")  # old programs of Windows
+    return PurePosixPath(member.filename)
 
 
 def _may_be_picture(path: PurePosixPath) -> bool:
@@ -69,8 +87,8 @@ def _check_members(file: Path, members: list[zipfile.ZipInfo], place: str) -> No
     """Look at what the archive says of its members, before one is unpacked. Python unpacks no more of each."""
     advice = "Unpack it with a program that you trust, look at it, and load the folder."
     for member in members:
-        path = PurePosixPath(member.filename.replace("\\", "/"))
-        if path.is_absolute() or ".." in path.parts or ":" in "".join(path.parts[:1]):
+        path = PurePosixPath(member.filename)
+        if path.is_absolute() or ".." in path.parts or re.match(r"[A-Za-z]:", member.filename):
             raise ValueError(f"{str(file)!r} holds {str(path)[:80]!r}, which leads out of its folder. {advice}")
         if stat.S_ISLNK(member.external_attr >> 16):
             raise ValueError(f"{str(file)!r} holds a link, {str(path)[:80]!r}. Expected files. {advice}")

@@ -16,7 +16,6 @@ import numpy as np
 from kerastl.graph import (
     all_layers,
     check_network,
-    is_kerass,
     is_network,
     is_whole_block,
     own_weights,
@@ -24,6 +23,8 @@ from kerastl.graph import (
     sublayers,
 )
 from kerastl.private import arguments_of, call_like
+
+_TAKEN = ("image", "augmentation", "scale", "pool", "mean", "max", "dropout", "classifier")
 
 
 def take_network(network: keras.Model, image_shape: tuple, preprocess, weights, builder_arguments: dict) -> tuple:
@@ -44,6 +45,21 @@ def take_network(network: keras.Model, image_shape: tuple, preprocess, weights, 
             "was trained on, such as `keras.layers.Rescaling(1 / 255)`; `keras.layers.Identity()` where it takes "
             "0–255."
         )
+    if network.name in _TAKEN:
+        raise ValueError(
+            f"Received a network named {network.name!r}, as a layer of the whole model is called. Give it another "
+            "name: `keras.Model(network.inputs, network.outputs, name='mine')`."
+        )
+    for layer in all_layers(network):
+        try:
+            layer.get_config()
+        except NotImplementedError:
+            pass  # a layer of one's own
+        except Exception as error:  # Swin of KerasHub 0.32: its settings hold a class
+            raise ValueError(
+                f"The layer {layer.name!r} in {network.name!r} cannot tell its settings ({error}). This is a fault in "
+                "it, and Keras could not save the model. Take another base."
+            ) from error
     if not callable(preprocess):
         raise TypeError(f"Received preprocess={preprocess!r}. Expected a layer or a function.")
     return _opened(network), _as_scaling(preprocess)
@@ -84,7 +100,7 @@ def _opened(network: keras.Model) -> keras.Model:
     names = [(layer, layer.name) for layer in all_layers(network)]
     try:
         for layer, _ in names:
-            if not is_kerass(type(layer)):
+            if _is_hubs(layer):
                 _mend_settings(layer)
         opened = _open(network)
         good = _agree(network, opened) and _comes_back(opened)
@@ -136,8 +152,11 @@ def _call_inside(node, tensors: dict):
 
 
 def _has_to_be_opened(operation) -> bool:
-    """Whether an operation is a layer around others that holds several blocks, or that Keras could not load again."""
-    if not isinstance(operation, keras.Layer) or is_network(operation) or is_kerass(type(operation)):
+    """Whether an operation is a layer around others that holds several blocks, or that Keras could not load again.
+
+    Only one of KerasHub: another may do something else in training, which its call does not show from outside.
+    """
+    if not isinstance(operation, keras.Layer) or is_network(operation) or not _is_hubs(operation):
         return False
     if own_weights(operation) or not sublayers(operation):
         return False

@@ -24,6 +24,7 @@ from kerastl.pretrained import check_base
 from kerastl.progress import Progress
 from kerastl.quiet import no_retracing_warnings
 
+DIGEST_BYTES = 16
 TIMED = 5  # batches, after those of the pass
 STRENGTH = 0.01  # scikit-learn's C for standardised features, as in data/make/measure.py
 
@@ -41,8 +42,9 @@ def compare_bases(
     """Compare bases on your images before any training: which one to give to `build_model`?
 
     Each base runs once over the training and validation images, frozen. Logistic regression on its standardised
-    features is trained on all folds but one and tested on that one, in turn. All bases get the images at the size that
-    `data` has, also where their ImageNet weights were trained on another (`kerastl.BASES`).
+    features is trained on all folds but one and tested on that one, in turn. Copies of an image, and the images of one
+    of the `groups` of `load_images`, are in one fold. All bases get the images at the size that `data` has, also where
+    their ImageNet weights were trained on another (`kerastl.BASES`).
 
     The test images are not read, so they can still give an honest result of the base that you choose. (The accuracy of
     the first of many is a little too high, since it was chosen by it.)
@@ -112,7 +114,7 @@ def _measure(label: str, name: str, arguments: dict, pictures: "_Pictures", fold
         pictures.progress.expect(pictures.images)
         values, labels = predict_all(reader, pictures)
         order = pictures.order()
-        accuracies = _accuracies(values[order], labels[order], folds, seed)
+        accuracies = _accuracies(values[order], labels[order], pictures.units(order), folds, seed)
         pictures.progress.advance(0, f"accuracy {accuracies.mean():.3f}")
     milliseconds = _time_batches(reader, pictures.first)
     return BaseScore(label, accuracies, base.count_params(), milliseconds, time.perf_counter() - start)
@@ -125,6 +127,8 @@ class _Pictures:
         self.data, self.progress, self.first = data, None, None
         held = [getattr(dataset, "rows", None) for dataset in (data.train, data.validation)]
         self.images = sum(len(rows.numbers) for rows in held) if all(held) else 0  # 0 as long as it is not known
+        # {digest of an image: what it belongs to}, where `load_images` knows of groups; else only copies are together
+        self._units = {_digest(rows.images[one]): int(rows.units[one]) for rows in held if rows for one in rows.numbers}
         self.keys: list[bytes] = []  # of the last pass
         self._known: list[bytes] = []  # of the first one, sorted
 
@@ -136,7 +140,7 @@ class _Pictures:
                 check_labels(numbers, len(self.data.class_names))
                 self.first = images if self.first is None else self.first
                 for image, number in zip(np.asarray(images), numbers, strict=True):
-                    self.keys.append(hashlib.blake2b(image.tobytes() + b"%d" % number, digest_size=16).digest())
+                    self.keys.append(_digest(image) + b"%d" % number)
                 yield images, labels
                 self.progress.advance(len(numbers))
 
@@ -152,11 +156,20 @@ class _Pictures:
         self.images = len(order)
         return order
 
+    def units(self, order: list[int]) -> np.ndarray:
+        """The number of what each image belongs to, in this order: copies, and the pictures of a group, are in one."""
+        digests = [self.keys[number][:DIGEST_BYTES] for number in order]
+        return np.unique([str(self._units.get(one, one)) for one in digests], return_inverse=True)[1]
 
-def _accuracies(values: np.ndarray, labels: np.ndarray, folds: int, seed: int) -> np.ndarray:
-    """Accuracy of logistic regression on each fold, trained on the others."""
+
+def _digest(image: np.ndarray) -> bytes:
+    return hashlib.blake2b(np.ascontiguousarray(image), digest_size=DIGEST_BYTES).digest()
+
+
+def _accuracies(values: np.ndarray, labels: np.ndarray, units: np.ndarray, folds: int, seed: int) -> np.ndarray:
+    """Accuracy of logistic regression on each fold, trained on the others. Images of one unit are in one fold."""
     from sklearn.linear_model import LogisticRegression
-    from sklearn.model_selection import StratifiedKFold, cross_val_score
+    from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold, cross_val_score
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
@@ -168,8 +181,16 @@ def _accuracies(values: np.ndarray, labels: np.ndarray, folds: int, seed: int) -
             "with at least two images of each."
         )
     probe = make_pipeline(StandardScaler(), LogisticRegression(C=STRENGTH, max_iter=1000))
-    parts = StratifiedKFold(min(folds, int(counts.min())), shuffle=True, random_state=seed)
-    return cross_val_score(probe, values, labels, cv=parts, error_score="raise")
+    alone = len(np.unique(units)) == len(units)
+    kind = StratifiedKFold if alone else StratifiedGroupKFold
+    fewest = min(len(np.unique(units[labels == label])) for label in classes)
+    if fewest < 2:
+        raise ValueError(
+            "The training and validation parts are too small to compare bases: a class has one group, or copies of one "
+            "image. Expected two at least."
+        )
+    parts = kind(min(folds, fewest), shuffle=True, random_state=seed)
+    return cross_val_score(probe, values, labels, groups=units, cv=parts, error_score="raise")
 
 
 def _time_batches(reader: keras.Model, images) -> float:

@@ -5,13 +5,12 @@ import os
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import keras
 import numpy as np
 
-from kerastl.checks import check_batches
-from kerastl.data import ImageData
+from kerastl.data import ImageData, check_image_data
 from kerastl.evaluation import both_classes
 from kerastl.files import written_together
 from kerastl.formats import FORMATS, Answer, need, write_litert
@@ -20,9 +19,7 @@ from kerastl.inputs import check_size, check_values, resize_of
 from kerastl.prediction import AnyModel, open_model
 from kerastl.quiet import no_retracing_warnings, quiet_stderr
 
-if TYPE_CHECKING:
-    import tensorflow as tf
-
+CALIBRATION = 500  # pictures
 MOST_DIFFERENCE = 0.01  # of a probability: far more than rounding, also that of graphics cards, and less than a mistake
 
 
@@ -35,7 +32,8 @@ class Exported(NamedTuple):
     size: int  # bytes, with all that lies beside or inside, without the labels
     image_size: tuple[int, int]  # height and width of the pictures that it takes
     resize: str  # how pictures of another shape come to that size: as `load_images` calls it
-    difference: float  # the largest of a probability, on a few pictures
+    asked: int  # how many pictures the file and the model were asked about
+    difference: float  # the largest of a probability, on these pictures
     agreement: float  # the share of these pictures with the same most probable class
 
     def __str__(self) -> str:
@@ -44,8 +42,8 @@ class Exported(NamedTuple):
             f"{self.path} ({self.format}, {self.size / 1e6:.2f} MB), classes in {self.labels.name}\n"
             f"takes float32 (pictures, {height}, {width}, 3): red, green, blue, 0–255, resized bilinearly "
             f"({self.resize})\n"
-            f"beside the Keras model: probabilities differ by at most {self.difference:.1g}, "
-            f"the same class for {self.agreement:.0%}"
+            f"beside the Keras model, on {self.asked:,} pictures: probabilities differ by at most "
+            f"{self.difference:.1g}, the same class for {self.agreement:.1%}"
         )
 
 
@@ -55,12 +53,12 @@ def export(
     path: str | os.PathLike,
     *,
     class_names: Sequence[str] | None = None,
-    int8: "tf.data.Dataset | None" = None,
+    int8: ImageData | None = None,
 ) -> Exported:
     """Write a trained model for a phone, a server or another runtime. The last step of the workflow.
 
     Augmentation is left out, the scaling of pixels stays inside. The file is opened in its own runtime and asked beside
-    the Keras model, on drawn noise (on the first batch of `int8`, where that is given), before it gets its name.
+    the Keras model, on drawn noise (where `int8` is given, on its validation pictures), before it gets its name.
 
     Args:
         model: a file that `save` wrote, what `load` returned, or a model (then give `class_names`).
@@ -68,21 +66,23 @@ def export(
             `.xml` OpenVINO (with a `.bin` beside it), and no ending a folder with a TensorFlow SavedModel. A file of
             that name is replaced, a folder is not.
         class_names: only with a bare model.
-        int8: only for `.tflite`: batches of (images, labels), images 0–255, such as `data.train.take(10)`. Weights and
-            activations then have 8 bits, in ranges that these pictures show; LiteRT's guide asks for 100 to 500. What
-            goes in and out stays float32. The answers differ: look at `agreement`.
+        int8: only for `.tflite`: `ImageData`. Weights and activations then have 8 bits, in ranges that the first
+            training pictures show; LiteRT's guide asks for 100 to 500, here it is up to 500. What goes in and out
+            stays float32. The answers differ: look at `agreement`, which is of validation pictures, and evaluate
+            the file on test pictures before you rely on it.
 
     Returns:
-        `Exported(path, labels, format, size, image_size, resize, difference, agreement)`. Print it to see what the file
-        takes. `labels` is the text file `NAME.labels.txt` beside it, UTF-8, one class a line. A model with one output
-        gives the probability of the second class.
+        `Exported(path, labels, format, size, image_size, resize, asked, difference, agreement)`. Print it to see what
+        the file takes. `labels` is the text file `NAME.labels.txt` beside it, UTF-8, one class a line. A model with one
+        output gives the probability of the second class.
 
     Raises:
         FileNotFoundError, FileExistsError: the folder is not there; `path` is itself a folder that is there.
         ImportError: the packages of ONNX or OpenVINO are not there: `pip install 'kerastl[export]'`.
         TypeError, ValueError: as `predict` and `without_augmentation` do; another ending; a class name of several
-            lines; `int8` for another format; Keras does not run on TensorFlow, which all writers need.
-        RuntimeError: the file answers otherwise than the model. Nothing is written then.
+            lines; `int8` for another format, or no `ImageData`; Keras does not run on TensorFlow, which all writers
+            need.
+        RuntimeError: the format cannot hold this model, or the file answers otherwise. Nothing is written then.
 
     Example:
         >>> exported = export("flowers.keras", "flowers.tflite")
@@ -98,16 +98,25 @@ def export(
         raise ValueError(f"Received the class name {broken[0]!r}. Expected names of one line, for the labels file.")
     if None in model.input_shape[1:]:
         raise ValueError(f"The model takes {model.input_shape}. Expected pictures of one size.")
-    in_use, images = without_augmentation(model), _draw_noise(model) if int8 is None else _first_batch(int8, model)
+    in_use, asked = without_augmentation(model), [_draw_noise(model)]
+    if int8 is not None:
+        check_image_data(int8)
+        asked = _pictures(int8.validation, model)
     need(kind.packages, kind.name)
-    labels = path.with_name(f"{path.name}.labels.txt")
+    labels = _labels_of(path)
     with written_together(path) as unfinished:
-        with _quiet():
-            if int8 is None:
-                kind.write(in_use, unfinished)
-            else:
-                write_litert(in_use, unfinished, _pictures(int8, model))
-            difference, agreement = _compare(kind.open(unfinished), model, images)
+        try:
+            with _quiet():
+                if int8 is None:
+                    kind.write(in_use, unfinished)
+                else:
+                    write_litert(in_use, unfinished, _first(CALIBRATION, _pictures(int8.train, model)))
+                answer = kind.open(unfinished)
+        except (ValueError, TypeError, OSError):
+            raise
+        except Exception as error:  # each writer and runtime has errors of its own
+            raise _cannot(kind.name, error) from error
+        asked, difference, agreement = _compare(kind.name, answer, model, asked)
         size = sum(file.stat().st_size for file in unfinished.parent.rglob("*") if file.is_file())
         if int8 is None and not difference <= MOST_DIFFERENCE:
             raise RuntimeError(
@@ -116,7 +125,13 @@ def export(
             )
         unfinished.with_name(labels.name).write_text("".join(f"{name}\n" for name in class_names), encoding="utf-8")
     name = kind.name + ", int8" * (int8 is not None)
-    return Exported(path, labels, name, size, tuple(model.input_shape[1:3]), resize_of(model), difference, agreement)
+    return Exported(
+        path, labels, name, size, tuple(model.input_shape[1:3]), resize_of(model), asked, difference, agreement
+    )
+
+
+def _labels_of(path: Path) -> Path:
+    return path.with_name(f"{path.name}.labels.txt")
 
 
 def _check_place(path: Path, int8) -> None:
@@ -134,19 +149,18 @@ def _check_place(path: Path, int8) -> None:
         )
     if path.is_dir() or (path.exists() and not path.suffix):
         raise FileExistsError(f"{str(path)!r} is there already. Choose another name, or move it away.")
+    if (labels := _labels_of(path)).is_dir():
+        raise IsADirectoryError(f"{str(labels)!r}, the place of the class names, is a folder. Choose another name.")
     if not path.parent.is_dir():
         raise FileNotFoundError(f"There is no folder {str(path.parent)!r}. Make it first.")
 
 
-def _first_batch(dataset, model: keras.Model) -> np.ndarray:
-    """The first pictures for the calibration. Raises TypeError or ValueError when the model cannot take them."""
-    if isinstance(dataset, ImageData):
-        raise TypeError("Received ImageData as int8. Expected one part of it, such as `data.train.take(10)`.")
-    check_batches(dataset)
-    first = next(_pictures(dataset, model), None)
-    if first is None:
-        raise ValueError("The dataset for int8 is empty. Expected at least one batch of (images, labels).")
-    return first
+def _cannot(name: str, error: Exception) -> RuntimeError:
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return RuntimeError(
+        f"This model cannot be written as {name}, or not be read there ({lines[0][:200]}). Nothing was written. Choose "
+        "another format."
+    )
 
 
 def _pictures(dataset, model: keras.Model) -> Iterator[np.ndarray]:
@@ -157,6 +171,15 @@ def _pictures(dataset, model: keras.Model) -> Iterator[np.ndarray]:
         yield np.asarray(images, "float32")
 
 
+def _first(count: int, batches: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
+    """Of some batches as many pictures as `count`, in all."""
+    for batch in batches:
+        yield batch[:count]
+        count -= len(batch)
+        if count <= 0:
+            return
+
+
 def _draw_noise(model: keras.Model) -> np.ndarray:
     """Eight pictures of coloured clouds."""
     small = np.random.default_rng(0).uniform(0, 255, (8, 4, 4, 3)).astype("float32")
@@ -165,11 +188,18 @@ def _draw_noise(model: keras.Model) -> np.ndarray:
     )
 
 
-def _compare(answer: Answer, model: keras.Model, images: np.ndarray) -> tuple[float, float]:
-    """The largest difference of a probability, and the share of pictures with the same most probable class."""
-    given, expected = answer(images), model.predict_on_batch(images)
+def _compare(name: str, answer: Answer, model: keras.Model, batches) -> tuple[int, float, float]:
+    """How many pictures; the largest difference of a probability; the share with the same most probable class."""
+    given, expected = [], []
+    for images in batches:
+        try:
+            given.append(answer(images))
+        except Exception as error:  # each runtime has errors of its own
+            raise _cannot(name, error) from error
+        expected.append(model.predict_on_batch(images))
+    given, expected = np.concatenate(given), np.concatenate(expected)
     first, second = (both_classes(values).argmax(axis=1) for values in (given, expected))
-    return float(np.abs(given - expected).max()), float(np.mean(first == second))
+    return len(given), float(np.abs(given - expected).max()), float(np.mean(first == second))
 
 
 @contextlib.contextmanager

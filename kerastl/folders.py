@@ -38,8 +38,8 @@ class Found(NamedTuple):
     name: str  # within its class
 
 
-def find_files(folder: Path, places: dict[str, dict[str, Path]]) -> tuple[list[Found], list[str]]:
-    """The files of a folder, in the order of parts, classes and names, and a line for each link that is left out.
+def find_files(folder: Path, places: dict[str, dict[str, Path]]) -> tuple[list[Found], list[Path]]:
+    """The files of a folder, in the order of parts, classes and names; and the links that lead out of it.
 
     `places` are the class folders, as `find_places` gives them.
     """
@@ -53,7 +53,7 @@ def find_files(folder: Path, places: dict[str, dict[str, Path]]) -> tuple[list[F
 
 
 def list_folder(folder: Path, groups: Callable[[Path], object] | None = None) -> Listing:
-    """The pictures of a folder. `groups` gives each file its group."""
+    """The pictures of a folder. `groups` gives the group of a file by its path in the folder."""
     places = find_places(folder)
     _warn_of_parts_as_classes(places["train"])
     found, outside = find_files(folder, places)
@@ -65,8 +65,8 @@ def list_folder(folder: Path, groups: Callable[[Path], object] | None = None) ->
         {part: np.flatnonzero(parts == part) for part in places},
         list(places["train"]),
         [one.name for one in found],
-        None if groups is None else [groups(one.file) for one in found],
-        outside,
+        None if groups is None else [groups(one.file.relative_to(folder)) for one in found],
+        [f"{str(link)!r} leads out of {str(_real(folder))!r}" for link in outside],
     )
 
 
@@ -75,16 +75,16 @@ def read_folder(folder: Path, size: tuple[int, int]) -> Pictures:
     return read_listing(list_folder(folder), size)
 
 
-def _pictures_within(folder: Path, source: Path, seen: set[Path], outside: list[str]) -> list[Path]:
+def _pictures_within(folder: Path, source: Path, seen: set[Path], outside: list[Path]) -> list[Path]:
     """The pictures of a class folder and of the folders in it, each folder once. Links lead nowhere out of the source.
 
-    `seen` are folders that have been looked into; `outside` takes a line for each link that is left out.
+    `seen` are folders that have been looked into; `outside` takes each link that is left out.
     """
 
     def stays(entry: Path) -> bool:
         inside = _real(entry).is_relative_to(source)
         if not inside:
-            outside.append(f"{str(entry)!r} leads out of {str(source)!r}")
+            outside.append(entry)
         return inside
 
     if not stays(folder) or _real(folder) in seen:

@@ -110,11 +110,12 @@ def check_images(source: str | os.PathLike) -> ImageCheck:
             f"a bundled set ({', '.join(BUNDLED_SETS)}). {nearest_parent(folder)}"
         )
     places = find_places(folder)
-    found, _ = find_files(folder, places)
+    found, outside = find_files(folder, places)
     pictures = [Picture(str(one.file.relative_to(folder)), one.part, one.class_name) for one in found]
     with file_notes(), ThreadPoolExecutor(os.cpu_count()) as pool:
         seen = list(pool.map(lambda one: _look_at(folder / one.file), pictures))
     unreadable = [Unreadable(one.file, said) for one, said in zip(pictures, seen, strict=True) if isinstance(said, str)]
+    unreadable += [Unreadable(str(link.relative_to(folder)), "it is a link out of the folder") for link in outside]
     readable = [(one, said) for one, said in zip(pictures, seen, strict=True) if not isinstance(said, str)]
     counts = {part: dict.fromkeys(classes, 0) for part, classes in places.items()}
     groups, hashes = defaultdict(list), {}

@@ -20,7 +20,7 @@ from kerastl.data import ImageData, make_dataset
 from kerastl.folders import list_folder, nearest_parent
 from kerastl.hub import is_hub_set, list_hub_set
 from kerastl.resizing import DEFAULT, check_resize
-from kerastl.sources import DEFAULT_SIZE, PART_NAMES, Pictures, read_listing
+from kerastl.sources import DEFAULT_SIZE, PART_NAMES, Pictures, check_filled, read_listing
 from kerastl.splitting import check_splitting, draw_places, find_units, set_parts_aside
 from kerastl.tables import list_table, list_table_file
 
@@ -69,10 +69,10 @@ def load_images(
             test, whatever its name, because only images that chose nothing give an honest result.
         seed: decides which images are set aside, by their names. Every class is split by itself; no image is in two
             parts, and copies (the same pixels, once they are resized) count as one. A new image moves itself, and at
-            most one other over each border between two parts.
+            most one other over each border between two parts; with copies and groups a few more.
         groups: what keeps images of one plant, patient or video in one part: for a folder or zip file a function that
-            gives a file's group (`lambda path: path.name.split("_")[0]`), for a table or `datasets` the name of a
-            column, for arrays `(images, labels)` a sequence.
+            gives a file's group by its path in the folder (`lambda path: path.name.split("_")[0]`), for a table or
+            `datasets` the name of a column, for arrays `(images, labels)` a sequence.
         strict: raise an error where something cannot be read or is left out, instead of a warning.
 
     Returns:
@@ -106,17 +106,20 @@ def load_images(
         pictures = read(size, resize, strict)
     _, labels, rows, class_names, names, groups, digests = pictures
     leave_copies_out(pictures)
+    check_filled(pictures)
     warn_of_two_labels(pictures)
     if groups is None:
         names, units = [f"{class_names[label]}/{name}" for label, name in zip(labels, names, strict=True)], [digests]
     else:
         check_groups(pictures)
         names, units = groups, [digests, groups]
-    shares = {"validation": validation_split, "test": test_split}
-    set_parts_aside(rows, labels, draw_places(names, seed), find_units(*units), shares, class_names)
+    shares, units = {"validation": validation_split, "test": test_split}, find_units(*units)
+    set_parts_aside(rows, labels, draw_places(names, seed), units, shares, class_names)
     if not (isinstance(source, str) and source in BUNDLED_SETS):
         _warn_of_few(labels[rows["train"]], class_names)
-    parts = (make_dataset(pictures.images, labels, batch_size, part == "train", rows[part]) for part in PART_NAMES)
+    parts = [make_dataset(pictures.images, labels, batch_size, part == "train", rows[part]) for part in PART_NAMES]
+    for part in parts:
+        part.rows.units = units  # so that who splits them again keeps together what belongs together
     return ImageData(*parts, class_names, resize)
 
 

@@ -81,7 +81,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._send_json(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, {"error": error})
         else:
             content = self.rfile.read(int(length))
-            said = self.server.answer(content)
+            whole = len(content) == int(length)
+            said = self.server.answer(content) if whole else {"error": "The file did not come whole."}
             self._send_json(HTTPStatus.BAD_REQUEST if "error" in said else HTTPStatus.OK, said)
 
     def _is_ours(self) -> bool:

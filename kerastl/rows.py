@@ -14,6 +14,7 @@ class Rows:
     def __init__(self, images: np.ndarray, labels: np.ndarray, numbers: np.ndarray):
         """Args: images, labels: arrays; numbers: of their rows, those that belong to the dataset."""
         self.images, self.labels, self.numbers = images, labels, numbers
+        self.units = np.arange(len(labels))  # (images of all parts,): those with one number belong together
 
     def read(self, index: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The images and labels at some places among the numbers."""

@@ -20,6 +20,7 @@ from kerastl.untrusted import (
     CONFIG,
     DIGESTS,
     FLAGS,
+    MEMBERS,
     METADATA,
     RESIZE,
     SUMMARY,
@@ -132,7 +133,7 @@ def load(path: str | os.PathLike) -> SavedModel:
         ['daisy', 'dandelion', 'rose', 'sunflower', 'tulip']
     """
     path = _as_file(path)
-    members = read_members(path, CONFIG, METADATA, WEIGHTS, CLASS_NAMES, TOKENIZER, RESIZE, FLAGS, DIGESTS)
+    members = read_members(path, *MEMBERS)
     if CLASS_NAMES not in members:
         raise ValueError(
             f"{str(path)!r} has no class names inside. Save models with `kerastl.save`, which puts them there."
@@ -140,7 +141,7 @@ def load(path: str | os.PathLike) -> SavedModel:
     missing = [name for name in (CONFIG, METADATA, WEIGHTS) if name not in members]
     if missing:
         raise ValueError(f"{str(path)!r} has no {' and no '.join(missing)} inside: it is damaged.")
-    held = {name: read_json(path, name, content) for name, content in members.items() if name != WEIGHTS}
+    held = {name: read_json(path, name, members[name]) for name in members.keys() - {WEIGHTS, SUMMARY}}
     if TOKENIZER in held or b"keras_hub" in members[CONFIG]:
         import_keras_hub()  # so that Keras knows its layers
     model = load_checked(path, held[CONFIG], members[WEIGHTS], held[METADATA])

@@ -3,6 +3,7 @@
 import hashlib
 import os
 import re
+import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
@@ -74,7 +75,7 @@ def read_listing(
     _say_what_is_left_out(sorted(unreadable.values(), key=str), listing.left_out, strict)
     rows = {part: np.setdiff1d(numbers, list(unreadable)) for part, numbers in listing.rows.items()}
     pictures = Pictures(images, listing.labels, rows, listing.class_names, listing.names, listing.groups, digests)
-    _check_filled(pictures)
+    check_filled(pictures)
     return pictures
 
 
@@ -91,16 +92,21 @@ def _say_what_is_left_out(errors: list[UnreadableError], left_out: Sequence[str]
         say(what, [error.said for error in errors], sorted({f"Expected {error.expected}." for error in errors}))
 
 
-def _check_filled(pictures: Pictures) -> None:
+def check_filled(pictures: Pictures) -> None:
+    """Raise ValueError when a class has no picture to learn from, or a part none at all."""
     for part, rows in pictures.rows.items():
         counts = np.bincount(pictures.labels[rows], minlength=len(pictures.class_names))
         empty = [name for name, count in zip(pictures.class_names, counts, strict=True) if not count]
         if part == "train" and empty:
             raise ValueError(
-                f"The class {empty[0]!r} holds no readable image to learn from. Add images, or remove the class."
+                f"The class {empty[0]!r} holds no readable image to learn from, or only copies of images in another "
+                "part. Add images, or remove the class."
             )
         if not len(rows):
-            raise ValueError(f"The {part} part holds no readable image. Add images, or remove the part.")
+            raise ValueError(
+                f"The {part} part holds no readable image, or only copies of images in another part. Add images, or "
+                "remove the part."
+            )
 
 
 def digest(pixels: np.ndarray) -> bytes:
@@ -138,7 +144,7 @@ def number_labels(labels: Sequence, where: str) -> tuple[np.ndarray, list[str]]:
     wrong = [label for label in labels if not isinstance(label, str | bool | np.bool_) and not _is_whole(label)]
     if wrong:
         raise ValueError(f"{where} has the label {wrong[0]!r}. Expected names or whole numbers, one for each picture.")
-    said = [str(label if isinstance(label, str | bool | np.bool_) else int(label)) for label in labels]
+    said = [_as_name(label) for label in labels]
     class_names = order_classes(set(said))
     if len(class_names) < 2:
         raise ValueError(
@@ -146,6 +152,13 @@ def number_labels(labels: Sequence, where: str) -> tuple[np.ndarray, list[str]]:
         )
     numbers = {name: number for number, name in enumerate(class_names)}
     return np.array([numbers[name] for name in said], np.int64), class_names
+
+
+def _as_name(label) -> str:
+    """The name of a class, composed: some systems write an é as an e and an accent."""
+    if isinstance(label, str):
+        return unicodedata.normalize("NFC", label.strip())
+    return str(label if isinstance(label, bool | np.bool_) else int(label))
 
 
 def _is_whole(label) -> bool:

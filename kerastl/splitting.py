@@ -5,8 +5,6 @@ from collections.abc import Hashable, Sequence
 from numbers import Real
 
 import numpy as np
-from scipy.sparse import coo_array, csr_array
-from scipy.sparse.csgraph import connected_components
 
 from kerastl.checks import check_seed, is_whole
 
@@ -30,15 +28,18 @@ def find_units(*keys: Sequence[Hashable]) -> np.ndarray:
     Args:
         keys: one for each picture, in one or more lists: the digests of the pixels, the groups.
     """
-    count = nodes = len(keys[0])
-    ends = []
-    for one in keys:  # in a graph each picture is tied to its keys, which are nodes, too
-        numbers = {}
-        ends += [nodes + numbers.setdefault(key, len(numbers)) for key in one]
-        nodes += len(numbers)
-    starts = np.tile(np.arange(count), len(keys))
-    graph = coo_array((np.ones(len(ends), np.int8), (starts, np.array(ends, np.int64))), shape=(nodes, nodes))
-    return connected_components(graph, directed=False)[1][:count]
+    above = list(range(len(keys[0])))  # for each picture another one of its unit, or itself
+
+    def top(number: int) -> int:
+        while above[number] != number:
+            above[number] = number = above[above[number]]
+        return number
+
+    for one in keys:
+        first = {}
+        for number, key in enumerate(one):
+            above[top(number)] = top(first.setdefault(key, number))
+    return np.array([top(number) for number in range(len(above))], np.int64)
 
 
 def draw_places(names: Sequence[str], seed: int) -> np.ndarray:
@@ -62,7 +63,7 @@ def set_parts_aside(
         rows: changed in place.
         labels: (images,), the class of each.
         places: (images,), where each stands in the order from which the first ones are set aside. A new image then
-            moves itself, and at most one other over each border.
+            moves itself, and at most one other over each border, where no images belong together.
         units: (images,), which belong together (`find_units`).
         shares: {part: how much of each class it should get}.
         class_names, noun: for errors.
@@ -84,11 +85,12 @@ def _set_aside(rows, labels, places, units, share, least, class_names, noun) -> 
     _, unit = np.unique(units[rows], return_inverse=True)
     first = np.full(unit.max(initial=-1) + 1, np.iinfo(np.uint64).max)  # a unit stands where its first image does
     np.minimum.at(first, unit, places[rows])
-    table = csr_array((np.ones(len(rows), np.int64), (unit, labels[rows])), shape=(len(first), len(class_names)))
-    table.sum_duplicates()
-    starts, classes, counts = table.indptr.tolist(), table.indices.tolist(), table.data.tolist()
-    left = np.bincount(table.indices, minlength=len(class_names)).tolist()  # units of each class
-    missing = [max(1, round(share * images)) for images in np.asarray(table.sum(axis=0)).ravel().tolist()]
+    pairs, counts = np.unique(unit * len(class_names) + labels[rows], return_counts=True)
+    starts = np.searchsorted(pairs, np.arange(len(first) + 1) * len(class_names)).tolist()
+    classes, counts = (pairs % len(class_names)).tolist(), counts.tolist()
+    left = np.bincount(classes, minlength=len(class_names)).tolist()  # units of each class
+    images = np.bincount(labels[rows], minlength=len(class_names)).tolist()
+    missing = [max(1, round(share * count)) for count in images]
     without, taken = set(range(len(class_names))), np.zeros(len(first), bool)
 
     def held(one: int) -> list[tuple[int, int]]:

@@ -24,7 +24,7 @@ CONFIG, METADATA, WEIGHTS = "config.json", "metadata.json", "model.weights.h5"  
 # Ours; Keras leaves them alone (fact 6).
 CLASS_NAMES, SUMMARY, TOKENIZER, RESIZE = "class_names.json", "training.json", "tokenizer.json", "resize.json"
 FLAGS, DIGESTS = "trainable.json", "digests.json"
-_MOST_BYTES = {
+MEMBERS = {  # what may be in a file, and how many bytes each may have
     CONFIG: 10_000_000,  # the longest of all bases, NASNetLarge, takes 1,034,000
     METADATA: 1_000_000,
     WEIGHTS: 20_000_000_000,  # the most of all bases, ConvNeXtXLarge, are 1,400,000,000
@@ -71,12 +71,12 @@ def _check_members(path: Path, members: list[zipfile.ZipInfo]) -> None:
     names = [member.filename for member in members]
     for member in members:
         name, packed = member.filename, member.compress_size
-        if name not in _MOST_BYTES:
+        if name not in MEMBERS:
             raise ValueError(f"{str(path)!r} holds {name[:80]!r}, which `kerastl.save` does not write.")
         if names.count(name) > 1:
             raise ValueError(f"{str(path)!r} holds {name!r} twice.")
-        if member.file_size > _MOST_BYTES[name]:
-            raise ValueError(f"{name!r} in {str(path)!r} is larger than {_MOST_BYTES[name]:,} bytes: not one of ours.")
+        if member.file_size > MEMBERS[name]:
+            raise ValueError(f"{name!r} in {str(path)!r} is larger than {MEMBERS[name]:,} bytes: not one of ours.")
         if name == WEIGHTS and member.file_size > _MOST_EXPANSION * packed:
             raise ValueError(f"{name!r} in {str(path)!r} unpacks from {packed:,} to {member.file_size:,} bytes.")
         if member.flag_bits & 1 or stat.S_ISLNK(member.external_attr >> 16):
@@ -103,6 +103,9 @@ def check_digests(path: Path, members: dict[str, bytes]) -> None:
     if DIGESTS not in members:
         return
     known = read_json(path, DIGESTS, members[DIGESTS])
+    lost = sorted(known.keys() - members.keys()) if isinstance(known, dict) else []
+    if lost:
+        raise ValueError(f"{str(path)!r} is damaged: {lost[0][:80]!r} is not in it any more. Copy it again.")
     for name, content in members.items():
         digest = hashlib.sha256(content).hexdigest()
         if name != DIGESTS and not (isinstance(known, dict) and known.get(name) == digest):

@@ -114,6 +114,46 @@ def test_each_block_of_a_transformer_can_be_unfrozen_by_itself(few):
 
 
 @needs_hub
+def test_a_backbone_that_could_not_be_saved_is_refused_before_it_is_trained(few):
+    import keras_hub
+
+    swin = keras_hub.models.SwinTransformerBackbone(
+        image_shape=SHAPE, patch_size=4, embed_dim=16, depths=[1, 1], num_heads=[1, 2], window_size=4
+    )
+    with pytest.raises(ValueError, match=r"cannot tell its settings .*Take another base"):
+        build(swin, few)
+
+
+class Blocks(keras.Layer):
+    """A layer of one's own that holds blocks, and does something else in training."""
+
+    def __init__(self, **settings):
+        super().__init__(**settings)
+        self.blocks = [keras.Sequential([keras.layers.Dense(12), keras.layers.Dense(12)]) for _ in range(3)]
+
+    def call(self, values, training=None):
+        for block in self.blocks:
+            values = 0.9 * values if training else values + block(values)
+        return values
+
+
+def test_a_layer_of_ones_own_stays_as_it_is_also_in_training(few, pictures):
+    image = keras.Input(SHAPE)
+    whole = keras.Model(image, Blocks()(keras.layers.Conv2D(12, 3, strides=4)(image)), name="whole")
+    images = pictures[:2].astype("float32") / 255
+    before = [np.asarray(whole(images, training=training)) for training in (False, True)]
+    base = find_base_model(build(whole, few))
+    for training, values in zip((False, True), before, strict=True):
+        assert np.allclose(base(images, training=training), values, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["pool", "classifier", "image", "dropout", "augmentation"])
+def test_a_network_with_a_name_of_the_whole_models_own_is_an_error(network, few, name):
+    with pytest.raises(ValueError, match=f"a network named '{name}'.*Give it another"):
+        build(keras.Model(network.input, network.output, name=name), few)
+
+
+@needs_hub
 def test_of_a_converter_of_kerashub_the_scaling_is_taken(few, pictures):
     import keras_hub
 

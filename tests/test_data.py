@@ -330,7 +330,7 @@ def test_a_long_list_of_unreadable_files_is_cut_short(own_folder):
 def test_a_class_without_a_readable_image_is_an_error(own_folder):
     for file in (own_folder / "green").iterdir():
         file.write_bytes(b"bad")
-    with pytest.raises(ValueError, match=r"class 'green' holds no readable image to learn from\. Add images"):
+    with pytest.raises(ValueError, match=r"class 'green' holds no readable image to learn from, or only copies"):
         tl.load_images(own_folder, image_size=8)
 
 

@@ -82,7 +82,7 @@ def test_a_file_answers_in_its_runtime_as_the_model_does(augmenting, images, tmp
 
 def test_int8_is_smaller_and_computes_with_8_bits_and_agrees_on_most_pictures(augmenting, images, data, tmp_path):
     plain = tl.export(augmenting, tmp_path / "plain.tflite", class_names=NAMES)
-    small = tl.export(augmenting, tmp_path / "small.tflite", class_names=NAMES, int8=data.train)
+    small = tl.export(augmenting, tmp_path / "small.tflite", class_names=NAMES, int8=data)
     assert (plain.format, small.format) == ("LiteRT", "LiteRT, int8")
     interpreter = pytest.importorskip("ai_edge_litert.interpreter").Interpreter(model_path=str(small.path))
     kinds = [tensor["dtype"] for tensor in interpreter.get_tensor_details()]
@@ -129,16 +129,17 @@ def test_what_cannot_be_exported_is_an_error_that_says_what_to_do(augmenting, da
     (tmp_path / "there").mkdir()
     (tmp_path / "file").touch()
     error(ValueError, r"Expected one that ends in \.tflite", "f.pb")
-    error(ValueError, "int8 for .* only LiteRT", "f.onnx", int8=data.train)
+    error(ValueError, "int8 for .* only LiteRT", "f.onnx", int8=data)
     error(FileExistsError, "'[^']*there' is there already", "there")
     error(FileExistsError, "'[^']*file' is there already", "file")
     error(FileNotFoundError, "There is no folder", "nowhere/f.tflite")
     error(ValueError, r"Received the class name 'a\\nb'", names=["a\nb", "c", "d"])
     error(ValueError, "Expected 3 strings", names=["a"])
     error(ValueError, "Received a bare model", names=None)
-    error(TypeError, r"data\.train\.take", int8=data)
-    error(ValueError, "dataset for int8 is empty", int8=data.train.take(0))
-    error(ValueError, "0–255|0 to 255", int8=data.train.map(lambda images, labels: (images / 255, labels)))
+    error(TypeError, "Expected ImageData", int8=data.train)
+    error(ValueError, "train dataset is empty", int8=data._replace(train=data.train.take(0)))
+    scaled = data.train.map(lambda images, labels: (images / 255, labels))
+    error(ValueError, "0–255|0 to 255", int8=data._replace(train=scaled))
     error(FileNotFoundError, "There is no file", model=tmp_path / "none.keras", names=None)
 
 

@@ -478,3 +478,28 @@ def test_a_real_hub_set_gives_what_its_folder_gives(picture_folder, tmp_path, mo
     damaged = datasets.Dataset.from_dict({"picture": bad, "kind": ["red", *columns["kind"]]}, features=features)
     with pytest.warns(UserWarning, match=r"(?s)1 unreadable file is left out.*Cannot read row 0 of 'train'"):
         assert contents(tl.load_images(damaged, image_size=24)) == expected
+
+
+def test_a_class_name_is_one_in_whatever_way_it_is_written():
+    images = np.random.default_rng(0).integers(0, 256, (90, 8, 8, 3), np.uint8)
+    labels = ["cafe\u0301", "caf\u00e9", " caf\u00e9", "x", "x", "x"] * 15
+    assert tl.load_images((images, np.array(labels))).class_names == ["caf\u00e9", "x"]
+
+
+def test_groups_of_a_zip_file_give_the_same_parts_each_time(own_folder, tmp_path):
+    file = shutil.make_archive(str(tmp_path / "packed"), "zip", own_folder)
+    loaded = [tl.load_images(file, image_size=16, groups=lambda path: path.parent / path.stem[-1]) for _ in range(2)]
+    parts = [[sorted(labels_and_digests(part)) for part in data[:3]] for data in loaded]
+    assert parts[0] == parts[1]
+
+
+def labels_and_digests(part) -> list:
+    images, labels = as_arrays(part)
+    return [(int(label), digest(image)) for image, label in zip(images, labels, strict=True)]
+
+
+def test_classes_whose_training_images_are_all_in_the_test_part_are_an_error():
+    images = np.random.default_rng(0).integers(0, 256, (60, 8, 8, 3), np.uint8)
+    labels = np.arange(60) % 2
+    with pytest.raises(ValueError, match="The class '1' holds no readable image to learn from, or only copies"):
+        tl.load_images({"train": (images, labels), "test": (images[labels == 1], labels[labels == 1])})

@@ -400,7 +400,16 @@ def test_a_flipped_bit_in_the_weights_with_a_right_checksum_is_found(saved, tmp_
         damaged[place + offset] ^= 0x10
 
 
-@pytest.mark.parametrize("member", ["config.json", "metadata.json", "class_names.json"])
+@pytest.mark.parametrize("member", ["trainable.json", "resize.json", "training.json"])
+def test_a_member_that_is_gone_is_missed(saved, tmp_path, member):
+    file = tmp_path / "m.keras"
+    with zipfile.ZipFile(saved) as old, zipfile.ZipFile(file, "w") as new:
+        for name in set(old.namelist()) - {member}:
+            new.writestr(name, old.read(name))
+    assert f"{member!r} is not in it any more" in refusal(file)
+
+
+@pytest.mark.parametrize("member", ["config.json", "metadata.json", "class_names.json", "training.json"])
 @pytest.mark.parametrize("digests", ["kept", "[]", "{}"])
 def test_each_member_has_a_digest(saved, tmp_path, member, digests):
     file = tmp_path / "m.keras"
