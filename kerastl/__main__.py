@@ -12,8 +12,9 @@ from kerastl.quiet import quiet_stderr
 from kerastl.streams import drop_output, open_closed_streams
 
 # What the user can mend: numbers that are too large end in MemoryError and OverflowError, a folder of ~nobody in
-# RuntimeError. (TensorFlow's own errors, as of memory, have no common name before it is loaded.)
-KNOWN = (ValueError, TypeError, OSError, MemoryError, OverflowError, RuntimeError)
+# RuntimeError, a package that is not installed in ImportError. (TensorFlow's own errors, as of memory, have no common
+# name before it is loaded.)
+KNOWN = (ValueError, TypeError, OSError, MemoryError, OverflowError, RuntimeError, ImportError)
 EXAMPLES = """examples:
   python -m kerastl train drawn_flowers --weights garden --out runs/flowers
   python -m kerastl train my_photos/ --base EfficientNetB0 --out runs/mine

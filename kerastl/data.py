@@ -87,6 +87,7 @@ def load_images(
         OSError: neither memory nor the temporary folder has room for the pictures.
         TypeError: neither a folder nor a name, such as arrays.
         ConnectionError: a download failed.
+        ImportError: a name of TensorFlow Datasets, which is not installed.
 
     Warns:
         UserWarning: files that are no readable images, and pictures in folders inside a class folder; they are left
