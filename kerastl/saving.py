@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import warnings
 import zipfile
 from collections.abc import Iterable, Sequence
@@ -15,6 +14,7 @@ from kerastl.bert import read_tokenizer, write_tokenizer
 from kerastl.extras import import_extra
 from kerastl.files import written_whole
 from kerastl.graph import all_layers, single
+from kerastl.private import version
 from kerastl.untrusted import (
     CLASS_NAMES,
     CONFIG,
@@ -157,8 +157,7 @@ def load(path: str | os.PathLike) -> SavedModel:
 
 def _warn_of_old_keras() -> None:
     """Warn where Keras's own loading has known holes: what was looked at before is then the only wall."""
-    numbers = tuple(map(int, re.findall(r"\d+", keras.__version__)[:3]))
-    if not ((3, 12, 4) <= numbers < (3, 13) or numbers >= (3, 15, 1)):
+    if not ((3, 12, 4) <= version() < (3, 13) or version() >= (3, 15, 1)):
         warnings.warn(
             f"Keras {keras.__version__} has known holes in how it opens model files. kerastl looks at a file first, "
             "and refuses what could use them. For files of people whom you do not know, take a newer Keras, too: "

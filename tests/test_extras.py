@@ -102,7 +102,7 @@ def test_the_requirements_of_the_course_hold_every_package_of_the_wheel():
 )
 def test_load_warns_of_a_keras_whose_own_loading_has_holes(make_toy, tmp_path, monkeypatch, recwarn, version, warned):
     path = tl.save(make_toy(), tmp_path / "m.keras", ["a", "b", "c"])
-    monkeypatch.setattr(keras, "__version__", version)
+    monkeypatch.setattr(keras, "__version__", version)  # (the file says that another one wrote it; that is no warning)
     tl.load(path)
     said = [str(warning.message) for warning in recwarn if "known holes" in str(warning.message)]
     assert len(said) == warned
