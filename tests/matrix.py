@@ -23,12 +23,11 @@ PLACE, RESULTS = ROOT / ".matrix", ROOT / "tests/matrix.json"
 # Python, TensorFlow, Keras: those of their time, and what pip takes today ("").
 ROWS = [
     ("3.10", "==2.16.2", "==3.3.3"),
-    ("3.10", "==2.16.2", ""),
     ("3.11", "==2.18.1", "==3.6.0"),
-    ("3.11", "==2.18.1", ""),
-    ("3.12", "==2.19.1", "==3.10.0"),
-    ("3.12", "", ""),
     ("3.13", "", ""),
+    ("3.12", "==2.19.1", "==3.10.0"),
+    ("3.10", "==2.16.2", ""),
+    ("3.12", "", ""),
 ]
 KEPT = ("tensorflow", "keras", "numpy")  # what the wheel may not change
 HEAD = (
@@ -113,21 +112,19 @@ def main() -> int:
     build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", PLACE, ROOT]
     subprocess.run(build, check=True, stdout=subprocess.DEVNULL)
     (wheel,) = PLACE.glob("kerastl-*.whl")
-    digest = hashlib.sha256(wheel.read_bytes())
+    digest = hashlib.sha256(wheel.read_bytes() + repr([file.name for file in tests]).encode())
     for file in sorted({*tests, *(ROOT / "tests").glob("*.py")} - {Path(__file__).resolve()}):
         digest.update(file.read_bytes())
     results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
-    for row in ROWS:
-        name = f"Python {row[0]}, tensorflow{row[1]}, keras{row[2]}"
-        if row[0] in missing:
-            continue
+    rows = {f"Python {row[0]}, tensorflow{row[1]}, keras{row[2]}": row for row in ROWS if row[0] not in missing}
+    for name, row in rows.items():
         if results.get(name, {}).get("of") != digest.hexdigest():
             results[name] = {**run(row, wheel, tests), "of": digest.hexdigest()}
             RESULTS.write_text(json.dumps(results, indent=1) + "\n")
         print(line(results[name]), flush=True)
     for python in missing:
         print(f"There is no python{python} on the PATH: its rows were not run.")
-    return int(bool(missing) or any(result["failed"] or not result["passed"] for result in results.values()))
+    return int(bool(missing) or any(results[name]["failed"] or not results[name]["passed"] for name in rows))
 
 
 if __name__ == "__main__":

@@ -83,7 +83,7 @@ def test_in_mixed_precision_the_optimizer_is_wrapped_once(make_toy, data):
 
         class Look(keras.callbacks.Callback):
             def on_train_end(self, logs=None):
-                seen.append((self.model.optimizer, int(self.model.optimizer.step_counter)))
+                seen.append((self.model.optimizer, int(keras.ops.convert_to_numpy(self.model.optimizer.step_counter))))
 
         tl.train_head(model, data, epochs=1, callbacks=[Look()], verbose=0)
     finally:
