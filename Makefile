@@ -10,7 +10,10 @@ REQUIREMENTS = requirements.txt requirements-dev.txt pyproject.toml
 # The tests that hold on every backend of Keras.
 ON_BACKENDS = backends devices training fit freezing equality backup evaluation explain prediction saving command_line plots text
 
-.PHONY: demo test test-all test-weekly backends browser runtimes lessons try-lessons recap questions slides nbgrader pictures lab lint wheel clean help
+# And with every version of Keras.
+ON_VERSIONS = private vocabulary untrusted saving extras training prediction
+
+.PHONY: demo test test-all test-weekly backends matrix browser runtimes lessons try-lessons recap questions slides nbgrader pictures lab lint wheel clean help
 
 demo: $(READY)  ## train on the bundled flowers; the run folder is runs/demo
 	$(BIN)/python -m kerastl train drawn_flowers --weights garden --out runs/demo --overwrite
@@ -29,6 +32,9 @@ backends: .venv-jax/ready .venv-torch/ready  ## the tests of the workflow, with 
 	KERAS_BACKEND=jax JAX_COMPILATION_CACHE_DIR=.venv-jax/compiled JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS=0 \
 		.venv-jax/bin/python -m pytest $(SLOW_TOO) $(ON_BACKENDS:%=tests/test_%.py)
 	KERAS_BACKEND=torch .venv-torch/bin/python -m pytest $(SLOW_TOO) $(ON_BACKENDS:%=tests/test_%.py)
+
+matrix: $(READY)  ## the wheel beside several versions of TensorFlow and Keras; needs python3.10 to python3.13 on the PATH
+	$(BIN)/python tests/matrix.py $(ON_VERSIONS:%=tests/test_%.py)
 
 browser: $(READY)  ## look at the reports in a real browser; needs Chromium (Debian: apt install chromium)
 	$(BIN)/python -m pip install --quiet -r requirements-browser.txt

@@ -5,6 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from kerastl.extras import import_extra
+
 
 class BaseScore(NamedTuple):
     """What one base is worth, and what it costs. Of one that could not be measured only the name and the reason."""
@@ -90,7 +92,7 @@ def half_interval_of_folds(values: np.ndarray) -> float:
     widen it by the number of test images over that of training images. It was made for random splits; for folds it is
     an approximation. It says how much other images of this kind might change the mean, not what fine-tuning will give.
     """
-    from scipy.stats import t
+    t = import_extra("scipy.stats", "analysis").t
 
     count = len(values)
     return float(t.ppf(0.975, count - 1) * values.std(ddof=1) * math.sqrt(1 / count + 1 / (count - 1)))

@@ -10,6 +10,7 @@ import keras
 from kerastl.bases import bundled_folder, suggest
 from kerastl.calls import call_again
 from kerastl.checks import is_whole, list_some
+from kerastl.extras import import_extra
 from kerastl.graph import find_base_model, run_order
 
 BUNDLED = "small_bert"  # pre-trained by data/make/small_bert.py
@@ -19,14 +20,7 @@ _SETTINGS = ("lowercase", "strip_accents")  # of a tokenizer, beside its vocabul
 
 def import_keras_hub():
     """KerasHub. Raises ImportError that says how to install it."""
-    try:
-        import keras_hub
-    except ImportError as error:
-        raise ImportError(
-            f"This needs KerasHub, which cannot be imported ({error}). Install it: `pip install kerastl[text]` for "
-            "texts, `pip install kerastl[hub]` for a backbone."
-        ) from error
-    return keras_hub
+    return import_extra("keras_hub", "text")
 
 
 def find_bert(name: str, pre_trained: bool = True) -> tuple:

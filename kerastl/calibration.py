@@ -3,6 +3,7 @@
 import numpy as np
 
 from kerastl.evaluation import Evaluation
+from kerastl.extras import import_extra
 
 _RANGE = (1e-3, 1e3)  # of temperatures
 
@@ -20,6 +21,7 @@ def fit_temperature(evaluation: Evaluation) -> float:
         The temperature, above 0, at which the loss is lowest.
 
     Raises:
+        ImportError: SciPy is not installed.
         TypeError: no `Evaluation`.
         ValueError: no temperature is the best: every image is right (the lower, the better), or the probabilities are
             no better than equal ones (the higher, the better).
@@ -36,7 +38,7 @@ def fit_temperature(evaluation: Evaluation) -> float:
 
     Source: Guo et al. (2017), "On Calibration of Modern Neural Networks", section 4.2, arXiv 1706.04599.
     """
-    from scipy.optimize import minimize_scalar
+    minimize_scalar = import_extra("scipy.optimize", "analysis").minimize_scalar
 
     if not isinstance(evaluation, Evaluation):
         raise TypeError(

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 import numpy as np
 
 from kerastl.bases import BUNDLED_SETS, suggest
+from kerastl.extras import import_extra
 from kerastl.folders import nearest_parent
 from kerastl.reading import as_pixels
 from kerastl.sources import READ_AT_ONCE, Pictures, digest, find_part_names
@@ -19,19 +20,18 @@ PATIENCE = 10  # seconds in which a server has to answer
 
 def read_tfds(name: str, size, how: str = "squash") -> Pictures:
     """Read the pictures of a TensorFlow Datasets set, in its own order."""
-    import tensorflow_datasets as tfds
     from PIL import Image
 
     try:
+        tfds = import_extra("tensorflow_datasets", "tfds")
+    except ImportError as error:
+        raise ImportError(f"{_unknown(name, BUNDLED_SETS)} For the last: {error}") from error
+    try:
         builder = tfds.builder(name)
     except (tfds.core.DatasetNotFoundError, AssertionError, ValueError) as error:
-        word, known = name.split("/")[0].split(":")[0], tfds.list_builders(with_community_datasets=False)
-        near = suggest(word, [*BUNDLED_SETS, *difflib.get_close_matches(word, known, cutoff=0.75)])
-        raise ValueError(
-            f"Unknown images: {name!r}. There is no folder {name!r} here; {nearest_parent(Path(name))} Expected a "
-            f"folder, a bundled set ({', '.join(BUNDLED_SETS)}) or the name of a TensorFlow Datasets set. "
-            f"{near if near.startswith('Did') else ''}".rstrip()
-        ) from error
+        word, known = _word(name), tfds.list_builders(with_community_datasets=False)
+        near = difflib.get_close_matches(word, known, cutoff=0.75)
+        raise ValueError(_unknown(name, [*BUNDLED_SETS, *near])) from error
     features, keys = builder.info.features, builder.info.supervised_keys
     if not (
         keys
@@ -69,6 +69,21 @@ def read_tfds(name: str, size, how: str = "squash") -> Pictures:
                 release([images])
         rows[part] = np.arange(start, len(digests))
     return Pictures(images, labels, rows, list(features[keys[1]].names), names, None, digests)
+
+
+def _word(name: str) -> str:
+    """The name of a set without its configuration and version."""
+    return name.split("/")[0].split(":")[0]
+
+
+def _unknown(name: str, known) -> str:
+    """What is said of a name that stands for no pictures here; `known` are the names that may be meant."""
+    near = suggest(_word(name), known)
+    return (
+        f"Unknown images: {name!r}. There is no folder {name!r} here; {nearest_parent(Path(name))} Expected a "
+        f"folder, a bundled set ({', '.join(BUNDLED_SETS)}) or the name of a TensorFlow Datasets set. "
+        f"{near if near.startswith('Did') else ''}"
+    ).rstrip()
 
 
 def _look_for_network(builder) -> None:

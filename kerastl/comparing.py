@@ -17,6 +17,7 @@ from kerastl.bases import find_base
 from kerastl.checks import check_labels, check_seed, is_whole
 from kerastl.data import ImageData, TextData, check_image_data
 from kerastl.engine.frozen import predict_padded
+from kerastl.extras import import_extra
 from kerastl.features import feature_model, predict_all
 from kerastl.graph import find_base_model
 from kerastl.model import build_model
@@ -69,6 +70,7 @@ def compare_bases(
     Raises:
         TypeError: no `ImageData`, or texts; `bases` is no list of names or pairs; an argument that a builder does not
             take.
+        ImportError: scikit-learn is not installed: `pip install kerastl[analysis]`.
         ValueError: an unknown base; no base; fewer than two folds; a class with one image, or only one class with
             images; pixels that are scaled; the training images are others in each pass.
 
@@ -85,6 +87,7 @@ def compare_bases(
     if isinstance(data, TextData):
         raise TypeError("Received TextData. Expected ImageData: only bases for images are compared.")
     check_seed(seed)
+    import_extra("sklearn", "analysis")  # what is missing is said before the first base is built
     if not is_whole(folds, least=2):
         raise ValueError(f"Received folds={folds!r}. Expected a whole number, 2 or more.")
     pairs = _check_bases(bases, data, weights)
@@ -168,11 +171,9 @@ def _digest(image: np.ndarray) -> bytes:
 
 def _accuracies(values: np.ndarray, labels: np.ndarray, units: np.ndarray, folds: int, seed: int) -> np.ndarray:
     """Accuracy of logistic regression on each fold, trained on the others. Images of one unit are in one fold."""
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold, cross_val_score
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
-
+    linear, splits = (import_extra(f"sklearn.{name}", "analysis") for name in ("linear_model", "model_selection"))
+    scale = import_extra("sklearn.preprocessing", "analysis").StandardScaler()
+    join = import_extra("sklearn.pipeline", "analysis").make_pipeline
     classes, counts = np.unique(labels, return_counts=True)
     if len(classes) < 2 or counts.min() < 2:
         few = f"class {classes[counts.argmin()]} has {counts.min()}" if len(classes) > 1 else "all are of one class"
@@ -180,9 +181,9 @@ def _accuracies(values: np.ndarray, labels: np.ndarray, units: np.ndarray, folds
             f"The training and validation parts are too small to compare bases: {few}. Expected two classes or more, "
             "with at least two images of each."
         )
-    probe = make_pipeline(StandardScaler(), LogisticRegression(C=STRENGTH, max_iter=1000))
+    probe = join(scale, linear.LogisticRegression(C=STRENGTH, max_iter=1000))
     alone = len(np.unique(units)) == len(units)
-    kind = StratifiedKFold if alone else StratifiedGroupKFold
+    kind = splits.StratifiedKFold if alone else splits.StratifiedGroupKFold
     fewest = min(len(np.unique(units[labels == label])) for label in classes)
     if fewest < 2:
         raise ValueError(
@@ -190,7 +191,7 @@ def _accuracies(values: np.ndarray, labels: np.ndarray, units: np.ndarray, folds
             "image. Expected two at least."
         )
     parts = kind(min(folds, fewest), shuffle=True, random_state=seed)
-    return cross_val_score(probe, values, labels, groups=units, cv=parts, error_score="raise")
+    return splits.cross_val_score(probe, values, labels, groups=units, cv=parts, error_score="raise")
 
 
 def _time_batches(reader: keras.Model, images) -> float:

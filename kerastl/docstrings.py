@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-# What kerastl itself needs: so they are installed wherever it is. To pre-train, no text of theirs was used.
+# They come with kerastl[text]. To pre-train, no text of theirs was used.
 PACKAGES = ("keras", "matplotlib", "numpy", "scipy", "sklearn")
 LEAST_WORDS = 8  # in a text: "Return the result." could be anywhere
 
@@ -88,6 +88,10 @@ def read_task(packages=PACKAGES) -> tuple[list[Docstring], list[str], list[int]]
     found = {}
     for label, name in enumerate(packages):
         spec = importlib.util.find_spec(name)  # of a top-level package, it imports nothing
+        if spec is None:
+            raise ImportError(
+                f"The docstrings of {name} are part of this task. Install it: `pip install kerastl[text]`."
+            )
         for docstring in read_docstrings(Path(spec.origin).parent):
             text = prose(docstring)
             if len(text.split()) >= LEAST_WORDS:

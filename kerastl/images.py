@@ -88,6 +88,7 @@ def load_images(
         OSError: neither memory nor the temporary folder has room for the pictures.
         TypeError: something else than a source.
         ConnectionError: a download failed.
+        ImportError: a name of TensorFlow Datasets, which is not installed.
 
     Warns:
         UserWarning: files that are no readable images, and links out of the folder: they are left out, not deleted.

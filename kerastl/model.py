@@ -179,7 +179,7 @@ def _augment(image, augment: bool | keras.Layer):
     for leaf in leaf_layers(augment):
         if isinstance(leaf, layers.Lambda):
             reason = "holds a Lambda: Keras refuses to load it again. Expected layers of Keras"
-        if isinstance(leaf, layers.MixUp | layers.CutMix):
+        if isinstance(leaf, tuple(getattr(layers, name) for name in ("MixUp", "CutMix") if hasattr(layers, name))):
             reason = "mixes pictures of several classes, but not their labels. Expected changes to single pictures"
     if reason:
         raise ValueError(f"Received {augment.name!r} as `augment`, which {reason}.")

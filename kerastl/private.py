@@ -1,5 +1,6 @@
 """What is needed of Keras and it keeps to itself: one function for each, and a test that notices a change."""
 
+import re
 from contextlib import contextmanager
 
 import keras
@@ -62,6 +63,16 @@ def strategy_of(model: keras.Model):
     return getattr(model, "_distribute_strategy", None)
 
 
+def version() -> tuple[int, ...]:
+    """The first three numbers of the version of Keras."""
+    return tuple(map(int, re.findall(r"\d+", keras.__version__)[:3]))
+
+
 def seed() -> int | None:
     """What `keras.utils.set_random_seed` was given."""
-    return global_state.get_global_attribute("global_random_seed")
+    known = global_state.get_global_attribute("global_random_seed")
+    if known is None:  # Keras before 3.10 tells only TensorFlow
+        from tensorflow.python.eager import context
+
+        known = context.global_seed()
+    return known

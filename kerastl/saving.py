@@ -10,10 +10,12 @@ from typing import NamedTuple
 
 import keras
 
-from kerastl.bert import import_keras_hub, read_tokenizer, write_tokenizer
+from kerastl.bert import read_tokenizer, write_tokenizer
+from kerastl.extras import import_extra
 from kerastl.files import written_whole
 from kerastl.graph import all_layers, single
 from kerastl.inputs import resize_of, takes_texts
+from kerastl.private import version
 from kerastl.resizing import check_resize
 from kerastl.untrusted import (
     CLASS_NAMES,
@@ -127,6 +129,10 @@ def load(path: str | os.PathLike) -> SavedModel:
         ValueError: it is a folder, no `.keras` file, or damaged; it has no class names inside; it holds something that
             `save` does not write, or layers of somebody's own; another version of Keras wrote it, and this one cannot
             read it.
+        ImportError: a model of KerasHub, which is not installed.
+
+    Warns:
+        UserWarning: Keras is older than 3.12.4, or one of 3.13.0 to 3.15.0: its own loading has known holes.
 
     Example:
         >>> load("flowers.keras").class_names
@@ -143,7 +149,8 @@ def load(path: str | os.PathLike) -> SavedModel:
         raise ValueError(f"{str(path)!r} has no {' and no '.join(missing)} inside: it is damaged.")
     held = {name: read_json(path, name, members[name]) for name in members.keys() - {WEIGHTS, SUMMARY}}
     if TOKENIZER in held or b"keras_hub" in members[CONFIG]:
-        import_keras_hub()  # so that Keras knows its layers
+        import_extra("keras_hub", "text" if TOKENIZER in held else "hub")  # so that Keras knows its layers
+    _warn_of_old_keras()
     model = load_checked(path, held[CONFIG], members[WEIGHTS], held[METADATA])
     check_digests(path, members)
     try:
@@ -156,6 +163,17 @@ def load(path: str | os.PathLike) -> SavedModel:
         return SavedModel(model, check_class_names(held[CLASS_NAMES], model))
     except ValueError as error:
         raise ValueError(f"{str(path)!r} is damaged. {error}") from None
+
+
+def _warn_of_old_keras() -> None:
+    """Warn where Keras's own loading has known holes: what was looked at before is then the only wall."""
+    if not ((3, 12, 4) <= version() < (3, 13) or version() >= (3, 15, 1)):
+        warnings.warn(
+            f"Keras {keras.__version__} has known holes in how it opens model files. kerastl looks at a file first, "
+            "and refuses what could use them. For files of people whom you do not know, take a newer Keras, too: "
+            '`pip install "keras>=3.12.4,!=3.13.*,!=3.14.*,!=3.15.0"`.',
+            stacklevel=3,
+        )
 
 
 def _set_flags(model: keras.Model, flags) -> None:

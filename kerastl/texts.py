@@ -30,7 +30,7 @@ def load_texts(
 
     Args:
         source: one of
-            - "docstrings": what the packages that kerastl needs (Keras, Matplotlib, NumPy, SciPy and scikit-learn) say
+            - "docstrings": what five packages (Keras, Matplotlib, NumPy, SciPy and scikit-learn) say
               of their modules, classes, functions and methods; the class is the package. Their files are read, nothing
               in them is run. Names that would give a package away are taken out (`kerastl.docstrings.prose`). The texts
               of one file are all in one part. Other versions of the packages have other texts.
@@ -51,6 +51,7 @@ def load_texts(
         ValueError: no class folders, or only one; an empty text; a table without the two columns, or with a row without
             a label or with a value too many; a file that is not UTF-8; too few texts in a class.
         TypeError: no name of a source.
+        ImportError: "docstrings", and one of the packages is not installed.
 
     Example:
         >>> load_texts("docstrings").class_names

@@ -13,6 +13,7 @@ import pytest
 
 from kerastl.__main__ import SMALL_BASES, make_parser
 from kerastl.bases import BASES
+from programs import import_from
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -234,3 +235,10 @@ def test_the_table_of_photos_is_the_measured_one(benchmark, monkeypatch):
         for pixels in (224, 160):
             runs = [results("photos")[f"{photos}, {pixels} pixels, {name}"] for name in names]
             assert f"| {pixels} | {' | '.join(map(load('measure').mean_and_interval, runs))} |" in README
+
+
+def test_the_table_of_versions_is_that_of_the_last_run_of_the_matrix():
+    (matrix,) = import_from("tests", "matrix")
+    results = json.loads(matrix.RESULTS.read_text())
+    assert "\n".join([matrix.HEAD, *map(matrix.line, results.values())]) in README
+    assert not any(result["failed"] for result in results.values())

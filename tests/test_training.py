@@ -397,7 +397,7 @@ def test_training_is_silent_when_asked(toy, data, capfd):
 
 
 def test_training_shows_its_accuracy_without_control_characters_in_a_log(toy, data, capsys):
-    import ipykernel  # noqa: F401 (installed and loaded is not yet a notebook)
+    pytest.importorskip("ipykernel")  # (installed and loaded is not yet a notebook)
 
     tl.train_head(toy, data, epochs=2, verbose=1)
     out = capsys.readouterr().out

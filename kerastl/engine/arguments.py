@@ -79,11 +79,9 @@ def whole_class_weight(class_weight, data: ImageData) -> dict[int, float] | None
 
 
 def _balanced(labels: np.ndarray) -> dict[int, float]:
-    """images / (classes × images of the class), for each class that has some."""
-    from sklearn.utils.class_weight import compute_class_weight
-
-    present = np.unique(labels)
-    return dict(zip(present.tolist(), compute_class_weight("balanced", classes=present, y=labels), strict=True))
+    """images / (classes × images of the class), for each class that has some, as scikit-learn weighs them."""
+    present, counts = np.unique(labels, return_counts=True)
+    return dict(zip(present.tolist(), (len(labels) / (len(present) * counts)).tolist(), strict=True))
 
 
 def check_epochs(epochs) -> None:

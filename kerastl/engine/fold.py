@@ -85,7 +85,7 @@ def _can_fold(layer, norm: keras.layers.BatchNormalization) -> bool:
         type(layer) in _SETTINGS
         and layer.activation is keras.activations.linear
         and len(layer.weights) == 1 + layer.use_bias
-        and layer.quantization_mode is None
+        and getattr(layer, "quantization_mode", None) is None  # Keras 3.3 has none
         and layer.data_format == "channels_last"
         and norm.axis in (-1, 3)
         and norm.compute_dtype == layer.compute_dtype

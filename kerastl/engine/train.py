@@ -25,11 +25,13 @@ from kerastl.engine.identity import describe_run
 from kerastl.engine.split import split_model
 from kerastl.graph import find_base_model
 from kerastl.interrupts import hold_ctrl_c
+from kerastl.private import version
 from kerastl.progress import Progress
 from kerastl.quiet import no_retracing_warnings
 
-# Steps of a head that Keras runs in one call: calls take longer than such a step. On torch Keras wants them one by one.
-STEPS_AT_ONCE = 1 if keras.backend.backend() == "torch" else 16
+# Steps of a head that Keras runs in one call: calls take longer than such a step. On torch Keras wants them one by one,
+# and before 3.7 it ran out of batches where their number is no multiple of this one.
+STEPS_AT_ONCE = 1 if keras.backend.backend() == "torch" or version() < (3, 7) else 16
 
 
 @no_retracing_warnings()

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 
 from kerastl.data import ImageData, find_part
+from kerastl.extras import import_extra
 from kerastl.features import extract_features
 from kerastl.plots.style import COLOURS, SHAPES, words
 
@@ -33,16 +34,17 @@ def plot_features(
         The Matplotlib axes.
 
     Raises:
+        ImportError: there is no scikit-learn, and no `projection` was given.
         TypeError, ValueError: no `ImageData`, or no such part; not a built Keras model with one base.
 
     Example:
         >>> axes = plot_features(model, flowers)
     """
     import matplotlib.pyplot as plt
-    from sklearn.decomposition import PCA
 
     dataset = find_part(data, part)
-    projection = PCA(2) if projection is None else projection
+    if projection is None:
+        projection = import_extra("sklearn.decomposition", "analysis").PCA(2)
     values, labels = extract_features(model, dataset)
     places = np.asarray(projection.fit_transform(values))
     if ax is None:

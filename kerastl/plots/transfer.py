@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
+from kerastl.extras import import_extra
 from kerastl.plots.style import OTHERS, STRATEGIES, words
 
 if TYPE_CHECKING:
@@ -76,6 +77,7 @@ def explain_transfer(curves: Mapping[str, ArrayLike], *, ax: "Axes | None" = Non
         `Transfer(strategies, comparisons, axes)`. `print` it.
 
     Raises:
+        ImportError: SciPy is not installed.
         ValueError: fewer than two strategies or runs; runs or epochs that differ; values outside 0 to 1.
 
     Example:
@@ -136,7 +138,7 @@ def _measure(name: str, values: np.ndarray) -> Strategy:
 
 def _difference(one: np.ndarray, two: np.ndarray) -> tuple[float, float]:
     """Mean of the paired differences, and half of its 95 % interval."""
-    from scipy.stats import t
+    t = import_extra("scipy.stats", "analysis").t
 
     gains = one - two
     return float(gains.mean()), float(t.ppf(0.975, len(gains) - 1) * gains.std(ddof=1) / np.sqrt(len(gains)))
