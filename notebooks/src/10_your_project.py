@@ -20,10 +20,11 @@
 #     dog/    001.jpg  002.jpg  …
 # ```
 #
-# To try it without any, this lesson makes such a folder from the pictures of this course. It has two faults that real
-# folders have, too: a broken file, and one class that is much smaller.
+# To try it without any, this lesson makes such a folder from the pictures of this course. It has three faults that real
+# folders have, too: a broken file, a picture that is there twice, and one class that is much smaller.
 
 # %%
+import shutil
 from pathlib import Path
 from tempfile import mkdtemp
 import numpy as np
@@ -43,6 +44,7 @@ for label, name in enumerate(source.class_names):
     for number, row in enumerate(rows):
         Image.fromarray(pictures[row]).save(folder / name / f"{number:03d}.png")
 (folder / source.class_names[1] / "broken.jpg").touch()  # empty
+again = shutil.copy(folder / source.class_names[2] / "007.png", folder / source.class_names[2] / "again.png")
 
 # %% [markdown]
 # ## 1. Check
@@ -61,12 +63,12 @@ for line in str(caught[-1].message).splitlines()[:2]:
     print(line.replace(f"{folder.parent}/", ""))
 
 # %%
-_, labels = as_arrays(data.train)
-for name, count in zip(data.class_names, np.bincount(labels)):
-    print(f"{name:12} {count}")
+print(tl.check_images(folder))
 
 # %% [markdown]
-# Look at every class. Wrong labels, doubles, and pictures of something else are found by looking, and by nothing else.
+# `check_images` finds what a program can find: broken files, pictures that are there twice, and pictures that are nearly the same.
+# Two copies are no harm for us: `load_images` keeps them in one part. Wrong labels, and pictures of something else, are found
+# only by looking. So look at every class.
 
 # %%
 figure = tl.plot_images(data, count=10)
@@ -75,6 +77,7 @@ figure = tl.plot_images(data, count=10)
 # **Checkpoint.**
 
 # %%
+_, labels = as_arrays(data.train)
 assert len(data.class_names) >= 2 and min(np.bincount(labels)) >= 3, "Each class needs a few training pictures."
 
 # %% [markdown]
@@ -132,9 +135,9 @@ print("test:      ", tl.evaluate(model, data.test))
 # %%
 import keras
 
-plain = folder.parent / "plain.keras"
-model.save(plain)
-same = keras.models.load_model(plain)
+by_keras = folder.parent / "plain.keras"
+model.save(by_keras)
+same = keras.models.load_model(by_keras)
 photo = folder / data.class_names[2] / "000.png"
 pixels = keras.utils.img_to_array(keras.utils.load_img(photo, target_size=model.input_shape[1:3]))
 answer = same.predict(pixels[None], verbose=0)[0]
@@ -199,14 +202,14 @@ print("one picture, asked five times:", ", ".join(f"{probability:.3f}" for proba
 # `tl.export` does it for you (with `tl.without_augmentation`), and compares the file with the model. The ending of the name
 # chooses the format: `.tflite` is LiteRT, for phones. With `int8=`, each weight is a number of 8 bits.
 #
-# **Predict.** Our own file holds weights of 32 bits. Which part of its size will remain?
+# **Predict.** Our own file holds weights of 32 bits. What fraction of its size will remain?
 #
 # <details><summary>Answer</summary>A quarter of the weights, and a little for the network itself.</details>
 
 # %%
-small = tl.export(file, folder.parent / "mine.tflite", int8=data.train)
+small = tl.export(file, folder.parent / "mine.tflite", int8=data)
 print(f"{small.format}: {small.size / 1e6:.2f} MB, {small.size / file.stat().st_size:.2f} of our own file")
-print(f"the same class for {small.agreement:.0%} of some pictures")
+print(f"the same class for {small.agreement:.0%} of {small.asked} validation pictures")
 print("beside it, for the phone:", ", ".join(small.labels.read_text(encoding="utf-8").split()[:2]), "…")
 
 # %% [markdown]
