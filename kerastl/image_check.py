@@ -90,7 +90,8 @@ def check_images(source: str | os.PathLike) -> ImageCheck:
     Returns:
         `ImageCheck(folder, counts, unreadable, doubles, near_doubles, near_empty)`. Doubles are found by their pixels,
         at 64×64; near-doubles by a difference hash, in which at most 4 of 64 bits differ. That finds pictures saved
-        anew or made smaller, and few that were cut by more than 2 % on each side, none that were turned or mirrored.
+        anew or made smaller, and few that were cut by more than 2 % on each side, almost none that were mirrored; turned ones were
+        not tried.
         Different pictures without detail, such as blank pages, look alike to it.
 
     Raises:
