@@ -30,17 +30,18 @@ PIXELS, PICTURES, REPEATS, LAYERS = 224, 8, 3, 30
 TEXT = f"""\
 # All bases
 
-Every Keras Application, without its top. *Native* is the side in pixels that its ImageNet weights were trained on,
-*least* the smallest that it takes; megabytes are those of the weights, 32 bits each. How good a base is on your photos
-says `python -m kerastl compare`.
+Every Keras Application, without its top. *Native* is the side of the pictures that its ImageNet weights were
+trained on, *smallest* that of the smallest pictures that it takes; megabytes are those of the weights, 32 bits
+each. `python -m kerastl compare` says how good a base is on your photos.
 
 Speed: pictures for each second of one processor core, {PIXELS}×{PIXELS} pixels, in batches of {PICTURES}, median of
-{REPEATS}. *Frozen* is the pass of phase 1, which is made once for each picture. *Phase 2* is one step of training, as
-it is made in each epoch, on what the frozen part gave: the top {LAYERS} layers, or all where there are fewer, and the
-head. Seconds of the processor are counted, since other programs ran beside; they differ from machine to machine, so
-read the ratios. `python benchmarks/bases.py` measures the rows that have no speed yet, and writes this page.
+{REPEATS} runs. *Frozen* is the pass of phase 1, which is made once for each picture. *Phase 2* is one step of
+training, as it is made in each epoch, on what the frozen part gave: the top {LAYERS} layers, or all where there are
+fewer, and the head. Seconds of the processor are counted, since other programs ran beside; they differ from machine
+to machine, so read the ratios. `python benchmarks/bases.py` measures the rows that have no speed yet, and writes this
+page.
 
-| base | parameters | layers | BatchNorm layers | native | least | MB | frozen | phase 2 |
+| base | parameters | layers | BatchNorm layers | native, pixels | smallest, pixels | MB | frozen, /s | phase 2, /s |
 |---|---|---|---|---|---|---|---|---|
 """
 

@@ -30,7 +30,7 @@ from kerastl.formats import FORMATS
 ROUNDS, TIMED = 5, 50  # photos in each round
 NAMES = ("model", "model.tflite", "int8.tflite", "model.onnx", "model.xml")
 HEAD = """\
-| format | MB | ms a photo | times Keras | largest difference of a probability | same class |
+| format | MB | ms a photo | times Keras's ms | largest difference of a probability from Keras's | same class as Keras |
 |---|---|---|---|---|---|"""
 
 

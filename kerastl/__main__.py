@@ -1,187 +1,20 @@
 """The command line: `python -m kerastl train …`, `predict …` and others."""
 
-import argparse
 import contextlib
 import importlib
 import os
 import sys
 import warnings
 
+from kerastl.commands.arguments import make_parser
 from kerastl.interrupts import stop_at_once
 from kerastl.quiet import quiet_stderr
-from kerastl.resizing import DEFAULT, RESIZES
 from kerastl.streams import drop_output, open_closed_streams
 
 # What the user can mend: numbers that are too large end in MemoryError and OverflowError, a folder of ~nobody in
 # RuntimeError, an optional package that is not there in ImportError. (TensorFlow's own errors, as of memory, have no
 # common name before it is loaded.)
 KNOWN = (ValueError, TypeError, OSError, MemoryError, OverflowError, RuntimeError, ImportError)
-# Of the small ones those that read 50 pictures or more in a second of one core: docs/bases.md
-SMALL_BASES = ("MobileNetV3Small", "MobileNetV3Large", "MobileNetV2", "EfficientNetV2B0", "EfficientNetB0")
-EXAMPLES = """examples:
-  python -m kerastl train drawn_flowers --weights garden --out runs/flowers
-  python -m kerastl train my_photos/ --base EfficientNetB0 --out runs/mine
-  python -m kerastl compare my_photos/ --bases MobileNetV2 EfficientNetB0
-  python -m kerastl predict runs/flowers/model.keras photo.jpg
-  python -m kerastl inspect runs/flowers/model.keras
-  python -m kerastl export runs/flowers/model.keras flowers.tflite
-  python -m kerastl serve runs/flowers/model.keras --pictures drawn_flowers
-  python -m kerastl check
-  python -m kerastl check-images my_photos/
-"""
-
-
-def make_parser() -> argparse.ArgumentParser:
-    formatter = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser(
-        prog="python -m kerastl",
-        description="Transfer learning in two phases.",
-        epilog=EXAMPLES,
-        formatter_class=formatter,
-    )
-    commands = parser.add_subparsers(
-        dest="command",
-        required=True,
-        metavar="check-images | compare | train | predict | inspect | export | serve | check",
-    )
-
-    compare = commands.add_parser(
-        "compare",
-        help="which base is worth taking for these images, before any training",
-        description="Read each base once over the training and validation images, frozen, and print how accurate\n"
-        "logistic regression on its features is, and what it costs. The test images choose nothing.\n"
-        "Ctrl-C ends it with what was measured so far. Exit code 1: a base could not be measured.",
-        formatter_class=formatter,
-    )
-    _add_source(compare)
-    compare.add_argument(
-        "--bases", nargs="+", default=SMALL_BASES, metavar="NAME", help=f"default: {', '.join(SMALL_BASES)}"
-    )
-    _add_weights(compare)
-    compare.add_argument(
-        "--image-size", type=int, metavar="PIXELS", help="for all bases; default: that of a bundled set, else 224"
-    )
-    compare.add_argument("--seed", type=int, default=0, help="for the split and the folds (default: %(default)s)")
-    compare.add_argument("--json", action="store_true", help="print JSON")
-    compare.add_argument("--picture", metavar="FILE.png", help="also draw accuracy against cost, into a new file")
-
-    train = commands.add_parser(
-        "train",
-        help="train on images: head first, then the unfrozen top",
-        description="Train the head on a frozen base, unfreeze the top, train on at a lower rate, measure\n"
-        "on held-out images, save. Ctrl-C ends a phase early, with its best weights so far. At any\n"
-        "other time, or pressed twice, it ends the program; what a phase has learned is kept.",
-        epilog=EXAMPLES,
-        formatter_class=formatter,
-    )
-    _add_source(train)
-    train.add_argument("--base", default="MobileNetV2", help="a Keras Application (default: %(default)s)")
-    _add_weights(train)
-    train.add_argument("--alpha", type=float, help="width of MobileNet, MobileNetV2 and MobileNetV3")
-    train.add_argument(
-        "--image-size", type=int, metavar="PIXELS", help="default: the size of a bundled set, else that of the base"
-    )
-    train.add_argument(
-        "--resize",
-        choices=RESIZES,
-        default=DEFAULT,
-        help="what becomes of pictures of another shape: squashed, cropped to the middle, or padded with black "
-        "(default: %(default)s)",
-    )
-    train.add_argument(
-        "--layers",
-        metavar="N|NAME|all",
-        help="how many layers to unfreeze from the top, the name of the lowest one or of its block, or all (default: "
-        "30, or half of a base with fewer than 60)",
-    )
-    train.add_argument("--epochs", type=int, default=10, help="in each of the two phases (default: %(default)s)")
-    train.add_argument("--batch-size", type=int, default=32, metavar="IMAGES", help="default: %(default)s")
-    train.add_argument("--seed", type=int, default=0, help="for the split and the training (default: %(default)s)")
-    train.add_argument(
-        "--scratch", action="store_true", help="also train the same network from random weights, for as many epochs"
-    )
-    train.add_argument(
-        "--backup", metavar="DIR", help="keep the state here after each epoch; if the program dies, run it again"
-    )
-    train.add_argument("--out", required=True, metavar="DIR", help="the run folder; must not exist yet")
-    train.add_argument(
-        "--overwrite", action="store_true", help="replace an older run in that folder; never anything else"
-    )
-
-    predict = commands.add_parser("predict", help="name what is in pictures")
-    predict.add_argument("model", metavar="MODEL.keras", help="a file that train wrote")
-    predict.add_argument("images", nargs="+", metavar="PATH", help="a picture, or a folder of pictures")
-    predict.add_argument("--top", type=int, default=3, help="how many classes to show (default: %(default)s)")
-    form = predict.add_mutually_exclusive_group()
-    form.add_argument("--json", action="store_true", help="print JSON")
-    form.add_argument("--csv", action="store_true", help="print comma-separated values")
-    predict.add_argument(
-        "--cam", metavar="DIR", help="write a heat map for each picture into this folder; replaces no file"
-    )
-
-    inspect = commands.add_parser("inspect", help="show what is in a model's file")
-    inspect.add_argument("model", metavar="MODEL.keras", help="a file that train wrote")
-    inspect.add_argument("--picture", metavar="FILE.png", help="also draw the layers, into a new file")
-
-    export = commands.add_parser("export", help="write a model for a phone, a server or another runtime")
-    export.add_argument("model", metavar="MODEL.keras", help="a file that train wrote")
-    export.add_argument(
-        "path",
-        metavar="OUT",
-        help="ends in .tflite (LiteRT), .onnx or .xml (OpenVINO); without an ending a folder, with a SavedModel",
-    )
-    export.add_argument(
-        "--int8",
-        metavar="FOLDER_OR_NAME",
-        help="8 bits, for .tflite: up to 500 of these training pictures show which ranges of numbers are needed",
-    )
-
-    serve = commands.add_parser("serve", help="a page on this machine that says what is in a picture; Ctrl-C ends it")
-    serve.add_argument("model", metavar="MODEL.keras", help="a file that train wrote")
-    serve.add_argument(
-        "--pictures",
-        metavar="FOLDER_OR_NAME",
-        help="what it was trained on: then the page shows the nearest of up to 1,000 training pictures, too",
-    )
-    serve.add_argument("--port", type=int, default=8000, help="default: %(default)s; 0 takes a free one")
-
-    commands.add_parser(
-        "check",
-        help="find out whether this machine is ready",
-        description="Print versions, memory, speed, and the accuracy of a short training on bundled pictures, with\n"
-        "what is expected. It takes less than a minute and needs no network. Exit code 1: something is not right.",
-        formatter_class=formatter,
-    )
-
-    pictures = commands.add_parser(
-        "check-images",
-        help="look at a folder of pictures before it is used",
-        description="List what cannot be read, what is there twice or nearly, and classes with few pictures. Nothing\n"
-        "is changed. Exit code 1: something was found.",
-        formatter_class=formatter,
-    )
-    pictures.add_argument("source", metavar="FOLDER_OR_NAME", help="as for train, without a download")
-    pictures.add_argument("--json", action="store_true", help="print all that was found, as JSON")
-    pictures.add_argument("--picture", metavar="FILE.png", help="also draw the doubles, into a new file")
-    return parser
-
-
-def _add_source(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "source",
-        metavar="FOLDER_OR_NAME",
-        help="a folder of class folders (or a .zip of it), a .csv file, a bundled set (drawn_flowers), or a TensorFlow "
-        "Datasets name",
-    )
-
-
-def _add_weights(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--weights",
-        default="imagenet",
-        metavar="imagenet|garden|none|FILE",
-        help="what the base has learned before (default: %(default)s; garden is bundled)",
-    )
 
 
 def _note(message, *_, **__) -> None:

@@ -40,6 +40,7 @@ class ComparedBases(NamedTuple):
     rows: list[BaseScore]  # the most accurate first, then those that could not be measured
     images: int  # of the training and validation parts together
     image_size: tuple[int, int]  # height and width in pixels, the same for all bases
+    weights: str  # of the bases whose name tells no others: "imagenet", "garden", "random", or the name of a file
 
     @property
     def measured(self) -> list[BaseScore]:
@@ -58,7 +59,8 @@ class ComparedBases(NamedTuple):
 
     def __str__(self) -> str:
         width = max(4, *(len(row.name) for row in self.rows))
-        lines = [f"{'base':{width}}  accuracy        behind the first  parameters      MB  ms/image  seconds"]
+        behind = "behind the first" if len(self.measured) > 1 else ""
+        lines = [f"{'base':{width}}  accuracy        {behind}  parameters      MB  ms/image  seconds"]
         for row in self.rows:
             if row.error is not None:
                 lines.append(f"{row.name:{width}}  not measured: {row.error.partition('. ')[0]}")
@@ -66,7 +68,7 @@ class ComparedBases(NamedTuple):
             gap, half = self.behind(row)
             lines.append(
                 f"{row.name:{width}}  {row.accuracy:.3f} ± {row.half_interval:.3f}   "
-                f"{'' if row is self.rows[0] else f'{gap:.3f} ± {half:.3f}':16}{row.parameters:>12,}"
+                f"{'' if row is self.rows[0] else f'{gap:.3f} ± {half:.3f}':{len(behind)}}{row.parameters:>12,}"
                 f"{row.megabytes:8.1f}{row.milliseconds:10.2f}{row.seconds:9.1f}"
             )
         if self.measured:
@@ -76,12 +78,20 @@ class ComparedBases(NamedTuple):
                 f"{self.images:,} images\nof {height}×{width} pixels, without the test part. ± is half of the 95 % "
                 "interval."
             )
+            lines += self._about_weights()
         if len(self.as_good) > 1:
             fastest = min(self.as_good, key=lambda row: row.milliseconds)
             names = "; ".join(row.name for row in self.as_good[1:])
             lines.append(f"Not shown to be worse than the first: {names}.\nThe fastest of these and the first: ")
             lines[-1] += f"{fastest.name}."
         return "\n".join(lines)
+
+    def _about_weights(self) -> list[str]:
+        own = [", weights=" in row.name for row in self.rows]
+        lines = [] if all(own) else [f"weights: {self.weights}{', where a base names no others' * any(own)}"]
+        if (self.weights == "random" and not all(own)) or any(", weights=None" in row.name for row in self.rows):
+            lines.append("Random weights say nothing about a trained base.")
+        return lines
 
 
 def half_interval_of_folds(values: np.ndarray) -> float:

@@ -79,6 +79,8 @@ BASES: dict[str, Base] = {
     for family, (smallest_image, names) in _FAMILIES.items()
     for name, image_size in names.items()
 }
+# Of the small ones those that read 50 pictures or more in a second of one core: docs/bases.md
+SMALL_BASES = ("MobileNetV3Small", "MobileNetV3Large", "MobileNetV2", "EfficientNetV2B0", "EfficientNetB0")
 
 
 class BundledWeights(NamedTuple):

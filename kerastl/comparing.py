@@ -62,10 +62,10 @@ def compare_bases(
         verbose: 0 for silence, 1 for a progress bar for each base.
 
     Returns:
-        `ComparedBases(rows, images, image_size)`, each row a `BaseScore(name, accuracies, parameters, milliseconds,
-        seconds, error)`, the most accurate first. A base that cannot be built (its weights cannot be had or do not fit,
-        the images are too small for it) stands last, with the reason in `error`. `print` it for a table, give it to
-        `plot_comparison` for a picture.
+        `ComparedBases(rows, images, image_size, weights)`, each row a `BaseScore(name, accuracies, parameters,
+        milliseconds, seconds, error)`, the most accurate first. A base that cannot be built (its weights cannot be had
+        or do not fit, the images are too small for it) stands last, with the reason in `error`. `print` it for a table,
+        give it to `plot_comparison` for a picture.
 
     Raises:
         TypeError: no `ImageData`, or texts; `bases` is no list of names or pairs; an argument that a builder does not
@@ -103,7 +103,8 @@ def compare_bases(
             break
         gc.collect()  # one base at a time: a Keras model holds itself, in a circle
     rows.sort(key=lambda row: -math.inf if math.isnan(row.accuracy) else row.accuracy, reverse=True)
-    return ComparedBases(rows, pictures.images, tuple(data.train.element_spec[0].shape[1:3]))
+    known = "random" if weights is None else _short(weights)
+    return ComparedBases(rows, pictures.images, tuple(data.train.element_spec[0].shape[1:3]), known)
 
 
 def _measure(label: str, name: str, arguments: dict, pictures: "_Pictures", folds, seed, verbose) -> BaseScore:

@@ -2,6 +2,7 @@
 
 import os
 from collections import defaultdict
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
@@ -69,9 +70,15 @@ class ImageCheck(NamedTuple):
         for name in names:
             lines.append("".join([f"{name:<{width}}", *(f"{self.counts[part][name]:>12,}" for part in parts)]))
         lines += _section("Cannot be read, and is left out", [f"{file}: {reason}" for file, reason in self.unreadable])
-        groups = [f"{' = '.join(one.file for one in group)}{_where(group)}" for group in self.doubles]
+        groups = [
+            f"{' = '.join(one.file for one in group)}{where(group)}"
+            for group in sorted(self.doubles, key=lambda group: not where(group))
+        ]
         lines += _section("The same pixels more than once", groups)
-        pairs = [f"{a.file} ~ {b.file}, {bits} bits{_where([a, b])}" for a, b, bits in self.near_doubles]
+        pairs = [
+            f"{a.file} ~ {b.file}, {bits} bit{'s' * (bits != 1)}{where([a, b])}"
+            for a, b, bits in sorted(self.near_doubles, key=lambda pair: not where(pair[:2]))
+        ]
         lines += _section("Nearly the same (bits of 64 that differ)", pairs)
         few = [f"{name}: {count}" for name, count in self.near_empty.items()]
         lines += _section(f"Fewer than {FEW} pictures to train on", few)
@@ -90,8 +97,8 @@ def check_images(source: str | os.PathLike) -> ImageCheck:
     Returns:
         `ImageCheck(folder, counts, unreadable, doubles, near_doubles, near_empty)`. Doubles are found by their pixels,
         at 64×64; near-doubles by a difference hash, in which at most 4 of 64 bits differ. That finds pictures saved
-        anew or made smaller, and few that were cut by more than 2 % on each side, none that were turned or mirrored.
-        Different pictures without detail, such as blank pages, look alike to it.
+        anew or made smaller, and few that were cut by more than 2 % on each side, almost none that were mirrored;
+        turned ones were not tried. Different pictures without detail, such as blank pages, look alike to it.
 
     Raises:
         FileNotFoundError, TypeError, ValueError: as `load_images` does, of a source that is no folder of classes.
@@ -146,7 +153,7 @@ def _look_at(path: Path) -> tuple[bytes, int] | str:
     return digest(pixels), difference_hash(pixels)
 
 
-def _where(pictures: list[Picture]) -> str:
+def where(pictures: Sequence[Picture]) -> str:
     """What is bad about these being alike, beside that they are."""
     labels, parts = ({getattr(one, name) for one in pictures} for name in ("class_name", "part"))
     said = [f"{len(labels)} labels"] * (len(labels) > 1) + [f"{len(parts)} parts"] * (len(parts) > 1)
@@ -156,5 +163,6 @@ def _where(pictures: list[Picture]) -> str:
 def _section(title: str, found: list[str]) -> list[str]:
     if not found:
         return []
-    more = [f"  … and {len(found) - SHOWN:,} more"] * (len(found) > SHOWN)
+    more = [f"  … and {len(found) - SHOWN:,} more (all: --json, or in Python the fields of the result)"]
+    more *= len(found) > SHOWN
     return ["", f"{title}: {len(found):,}", *(f"  {line}" for line in found[:SHOWN]), *more]

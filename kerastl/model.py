@@ -47,10 +47,10 @@ def build_model(
         augment: put random flips, small turns and zooms in front; False for nothing; or a layer, such as
             `keras.layers.RandomBrightness(0.2)`, several of them in a `keras.Sequential`. It takes pixels 0–255 and
             gives as many of the same range. Take only changes after which the class is still right: flips harm where
-            left and right matter, as in hand signs, digits, letters and arrows (on photos of hand signs, augmented
-            views cost 0.017 of accuracy). They act in training, and not in `predict` and `evaluate`. When you call the
-            model yourself, say `training=False`: Keras's augmentation layers take it that you are training unless they
-            are told (fact 13 in tests/test_traps.py). To export it, take `without_augmentation(model)`.
+            left and right matter, as in hand signs, digits, letters and arrows. They act in training, and not in
+            `predict` and `evaluate`; `export` leaves them out. When you call the model yourself, say `training=False`:
+            Keras's augmentation layers take it that you are training unless they are told (fact 13 in
+            tests/test_traps.py).
         pooling: what makes one vector of the features: "avg", their mean over all places (or tokens); "max"; "both",
             one after the other; or "token", the first of the tokens, for a transformer that has a class token.
         dropout: share of the pooled features that are dropped in each training step.

@@ -1,6 +1,7 @@
 """A Keras Application without its top, with the weights that are asked for."""
 
 import inspect
+import os
 import warnings
 from numbers import Real
 from pathlib import Path
@@ -21,7 +22,7 @@ def check_base(entry: Base, image_size: tuple[int, int], weights, builder_argume
             f"The images are {image_size[0]}×{image_size[1]} pixels. {entry.name} needs at least "
             f"{entry.smallest_image}×{entry.smallest_image}: load them with a larger `image_size`."
         )
-    taken = [name for name in inspect.signature(entry.builder).parameters if name not in _OURS]
+    taken = arguments_of(entry)
     for name, value in builder_arguments.items():
         if name not in taken:
             raise TypeError(f"Received {name}={value!r}. {entry.name} takes no {name}; it takes: {', '.join(taken)}.")
@@ -46,6 +47,11 @@ def check_base(entry: Base, image_size: tuple[int, int], weights, builder_argume
             f"{str(file)!r} is a whole model, not the weights of a base. Expected a file that ends in .weights.h5 or "
             ".h5."
         )
+
+
+def arguments_of(entry: Base) -> list[str]:
+    """What else the builder of a base takes, such as `alpha`."""
+    return [name for name in inspect.signature(entry.builder).parameters if name not in _OURS]
 
 
 def _fits(entry: Base, bundled_weights: str, builder_arguments: dict) -> bool:
@@ -79,16 +85,17 @@ def build_base(entry: Base, image_shape: tuple[int, int, int], weights, builder_
             raise
         bundled = [name for name in BUNDLED_WEIGHTS if _fits(entry, name, builder_arguments)]
         raise ConnectionError(
-            f"Keras could not download the ImageNet weights of {entry.name} ({error}). Check the connection; copy the "
-            "file from another machine to ~/.keras/models; or give a file."
-            + "".join(f' Or use weights="{name}", which is bundled.' for name in bundled)
+            f"Keras could not download the ImageNet weights of {entry.name}. It said: {error}. Check the connection; "
+            f"copy the file from another machine to {Path(os.environ.get('KERAS_HOME') or '~/.keras', 'models')}; or "
+            "give a file."
+            + "".join(f' Or use weights="{name}" (--weights {name}), which is bundled.' for name in bundled)
         ) from error
     if file:
-        _load_weights(model, file)
+        _load_weights(model, file, "alpha" in arguments_of(entry))
     return model, entry.preprocess
 
 
-def _load_weights(model: keras.Model, file: Path) -> None:
+def _load_weights(model: keras.Model, file: Path, has_widths: bool) -> None:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", UserWarning)  # of weights that the file lacks Keras only warns
@@ -97,5 +104,5 @@ def _load_weights(model: keras.Model, file: Path) -> None:
         said = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise ValueError(
             f"The weights in {str(file)!r} do not fit {model.name!r} without its top: {said}. Expected a file that the "
-            "base's `save_weights` wrote, or Keras's own."
+            "base's `save_weights` wrote, or Keras's own." + " Is the base of another width? See `alpha`." * has_widths
         ) from error

@@ -15,7 +15,8 @@ class Progress:
     def __init__(self, label: str, verbose: int = 1):
         """Args: label, what is being done; verbose, 0 for silence."""
         self.label, self.total, self.verbose = label, 0, verbose
-        self.done, self.shown, self.note = 0, -1, ""
+        self.done, self.note = 0, ""
+        self.shown = None  # the count and the note of the last line
         self.whole = True  # False when somebody stopped it
         in_notebook = type(sys.stdout).__module__.startswith("ipykernel")
         self.live = sys.stdout.isatty() or in_notebook
@@ -28,7 +29,7 @@ class Progress:
     def __exit__(self, error, *_):
         if self.whole and not error:
             self.total = self.done
-        if self.live or self.done != self.shown:
+        if self.live or (self.done, self.note) != self.shown:
             self._draw(end="\n")
 
     def expect(self, images: int) -> None:
@@ -54,7 +55,7 @@ class Progress:
         bar = ("#" * int(share * 20)).ljust(20, "-")
         left = f"{(total - self.done) / rate:.0f} s left" if rate and total > self.done else f"{seconds:.1f} s"
         line = f"{self.label:<17} [{bar}] {share:4.0%}  {rate:,.0f} images/s  {left}  {self.note}".rstrip()
-        self.shown = self.done
+        self.shown = (self.done, self.note)
         if self.live:
             width = shutil.get_terminal_size().columns - 1 if sys.stdout.isatty() else 130
             line = "\r" + line.ljust(width)[: None if end else width]  # what is wider cannot be drawn over

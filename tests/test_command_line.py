@@ -4,6 +4,7 @@ import contextlib
 import csv
 import io
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -13,7 +14,7 @@ import pytest
 from PIL import Image
 
 import kerastl as tl
-from kerastl.__main__ import main
+from kerastl.__main__ import main, make_parser
 from kerastl.commands import train
 from kerastl.commands.places import FILES, MARKER
 from kerastl.graph import find_base_model
@@ -224,7 +225,7 @@ PRESS = """
 import os, signal, sys
 import keras
 from kerastl.engine import train as engine
-from kerastl.__main__ import main
+from kerastl.__main__ import main, make_parser
 
 signal.signal(signal.SIGINT, signal.default_int_handler)
 begin_epoch, calls = engine.Bar.on_epoch_begin, []
@@ -430,3 +431,17 @@ def test_help_is_readable(capsys, arguments):
     out = capsys.readouterr().out
     assert out.startswith("usage: python -m kerastl")
     assert max(map(len, out.splitlines())) < 121
+
+
+def test_help_has_the_commands_in_the_order_of_the_work_and_of_each_its_own_examples(capsys):
+    order = ["check", "check-images", "compare", "train", "predict", "inspect", "export", "serve"]
+    for arguments, expected in (([], order), *(([name], [name]) for name in order)):
+        with pytest.raises(SystemExit):
+            main([*arguments, "--help"])
+        help_, examples = capsys.readouterr().out.split("\nexamples:\n")
+        examples = [line.split()[3:] for line in examples.splitlines()]
+        assert list(dict.fromkeys(words[0] for words in examples)) == expected
+        for words in examples:
+            assert make_parser().parse_args(words).command == words[0]
+        if not arguments:
+            assert re.findall(r"^    (\S+)", help_, flags=re.MULTILINE) == order

@@ -12,6 +12,7 @@ import kerastl as tl
 from kerastl import comparing
 from kerastl.__main__ import main
 from kerastl.base_scores import BaseScore, ComparedBases, half_interval_of_folds
+from kerastl.bases import SMALL_BASES
 from kerastl.data import make_dataset
 
 NARROW = {"alpha": 0.25, "weights": None}
@@ -201,7 +202,7 @@ def test_the_interval_is_wider_than_that_of_independent_values_by_the_shared_tra
 
 
 def rows(*scores) -> ComparedBases:
-    return ComparedBases([BaseScore(str(n), np.array(s), 10, n, 1.0) for n, s in scores], 30, (8, 8))
+    return ComparedBases([BaseScore(str(n), np.array(s), 10, n, 1.0) for n, s in scores], 30, (8, 8), "imagenet")
 
 
 def test_the_fastest_of_those_that_are_not_shown_to_be_worse_is_named():
@@ -223,6 +224,41 @@ def test_the_picture_shows_each_measured_base_at_its_time_and_accuracy():
     assert [text.get_text().split("\n")[0] for text in axes.texts] == ["9", "3"]
     with pytest.raises(ValueError, match="No base was measured"):
         tl.plot_comparison(found._replace(rows=found.rows[2:]))
+
+
+def test_no_interval_and_no_axis_of_the_picture_leaves_what_an_accuracy_can_be():
+    axes = tl.plot_comparison(rows((9, [1.0, 0.9, 1.0]), (3, [0.0, 0.1, 0.0])))
+    ends = [point[1] for lines in axes.collections for segment in lines.get_segments() for point in segment]
+    assert max(ends) == 1
+    assert min(ends) == 0
+    assert axes.get_ylim() == (0, 1)
+
+
+def test_one_base_is_behind_nobody():
+    alone, both = rows((9, [0.9, 0.8, 0.9])), rows((9, [0.9, 0.8, 0.9]), (3, [0.8, 0.9, 0.8]))
+    assert "behind the first" not in str(alone)
+    assert "behind the first" in str(both)
+    heading, row = str(alone).splitlines()[:2]
+    assert len(heading) == len(row)
+
+
+@pytest.mark.parametrize(
+    ("weights", "bases", "said"),
+    [
+        ("garden", [("MobileNetV2", {})], ["weights: garden"]),
+        ("folder/mine.h5", [("MobileNet", {})], ["weights: mine.h5"]),
+        (None, [("MobileNet", {})], ["weights: random", "Random weights say nothing about a trained base."]),
+        ("garden", [("MobileNet", NARROW)], ["Random weights say nothing about a trained base."]),
+        (
+            "garden",
+            [("MobileNet", {}), ("VGG16", {"weights": "a.h5"})],
+            ["weights: garden, where a base names no others"],
+        ),
+    ],
+)
+def test_the_table_names_the_weights(data, stub, weights, bases, said):
+    lines = str(compare(data, bases, weights=weights)).splitlines()
+    assert [line for line in lines if re.match("weights:|Random", line)] == said
 
 
 # ---- the command
@@ -247,6 +283,35 @@ def test_what_the_command_could_not_measure_gives_exit_code_1_and_stands_in_the_
     (row,) = said["rows"]
     assert row["base"] == "VGG16"
     assert "belong to MobileNetV2" in row["error"]
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """The bases that the command compares, without comparing them."""
+    from kerastl.commands import compare as command
+
+    asked = []
+
+    def note(_, bases, **__):
+        asked.extend(bases)
+        return rows(*((1, [0.5, 0.6]) for _ in bases))
+
+    monkeypatch.setattr(command, "load_images", lambda *_, **__: None)
+    monkeypatch.setattr(command, "compare_bases", note)
+    return asked
+
+
+def test_alpha_goes_to_the_bases_that_take_it(asked, capsys):
+    assert main(["compare", "x", "--bases", "MobileNetV2", "VGG16", "--alpha", "0.35"]) == 0
+    assert asked == [("MobileNetV2", {"alpha": 0.35}), ("VGG16", {})]
+    assert main(["compare", "x", "--bases", "VGG16", "--alpha", "0.35"]) == 2
+    assert "none of the bases has a width" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("weights", "names"), [("garden", ("MobileNetV2",)), ("imagenet", SMALL_BASES)])
+def test_without_names_the_bundled_weights_are_compared_on_their_own_base_only(asked, weights, names):
+    assert main(["compare", "x", "--weights", weights]) == 0
+    assert asked == [(name, {}) for name in names]
 
 
 def test_an_unknown_base_is_said_before_the_folder_is_read(capsys):

@@ -12,7 +12,8 @@ from PIL import Image
 import kerastl as tl
 from kerastl.__main__ import main
 from kerastl.doubles import count_bits, difference_hash, near_pairs
-from kerastl.image_check import FEW
+from kerastl.image_check import FEW, NearDouble, Picture
+from kerastl.plots.style import WRONG
 from kerastl.reading import as_pixels, read_image
 
 pytestmark = pytest.mark.usefixtures("matplotlib_stays")
@@ -198,11 +199,40 @@ def test_pairs_are_drawn_side_by_side_with_their_files(clean):
         *("train/cat/3.png", "test/cat/copy.png"),
         *("train/cat/5.png", "test/dog/small.png"),
     ]
-    assert drawn[0][0][1] == "the same pixels, 2 files"
-    assert drawn[2][0][1].endswith("of 64 bits differ")
+    assert drawn[0][0][1] == "the same pixels, 2 files (2 parts)"
+    assert drawn[2][0][1].endswith("of 64 bits differ (2 labels, in 2 parts)")
     assert np.array_equal(drawn[0][1], as_pixels(scene(3), (224, 224), "pad"))
     assert np.array_equal(drawn[3][1], read_image(clean / "test/dog/small.png", (224, 224), "pad"))
-    assert len(tl.plot_doubles(tl.check_images(clean), count=1).axes) == 2
+    few = tl.plot_doubles(tl.check_images(clean), count=1)
+    assert len(few.axes) == 2
+    assert few.get_suptitle() == "1 of 2 pairs"
+    assert figure.get_suptitle() == ""
+
+
+def test_pairs_of_two_parts_or_labels_stand_first_and_in_orange(clean):
+    shutil.copy(clean / "train/cat/1.png", clean / "train/cat/copy.png")
+    changed(scene(5), "smaller").save(clean / "test/cat/small.png")
+    for name in ("cat/again.png", "dog/other.png"):
+        shutil.copy(clean / "train/cat/7.png", clean / "train" / name)
+    check = tl.check_images(clean)
+    drawn = [
+        (axes.get_title().replace("\\", "/").split("\n")[0], axes.title.get_color() == WRONG)
+        for axes in tl.plot_doubles(check).axes
+    ]
+    assert drawn == [
+        *(("train/cat/7.png", True), ("train/dog/other.png", True)),
+        *(("train/cat/5.png", True), ("test/cat/small.png", True)),
+        *(("train/cat/1.png", False), ("train/cat/copy.png", False)),
+    ]
+    lines = [line for line in str(check).replace("\\", "/").splitlines() if " = " in line]
+    assert [line.startswith("  train/cat/7.png") for line in lines] == [True, False]
+
+
+def test_one_bit_is_no_bits(clean):
+    pictures = Picture("a.png", "train", "cat"), Picture("b.png", "train", "cat")
+    check = tl.check_images(clean)._replace(near_doubles=[NearDouble(*pictures, bits) for bits in (0, 1, 2)])
+    found = [line.strip() for line in str(check).splitlines() if " ~ " in line]
+    assert found == [f"a.png ~ b.png, {said}" for said in ("0 bits", "1 bit", "2 bits")]
 
 
 def test_without_doubles_the_figure_says_so(clean):
@@ -211,11 +241,16 @@ def test_without_doubles_the_figure_says_so(clean):
 
 
 def test_the_command_ends_with_0_1_or_2(clean, tmp_path, capsys):
-    assert main(["check-images", str(clean)]) == 0
-    assert "Nothing was found." in capsys.readouterr().out
+    assert main(["check-images", str(clean), "--picture", str(tmp_path / "pairs.png")]) == 0
+    said = capsys.readouterr().out
+    assert "Nothing was found." in said
+    assert "no picture, since nothing is there twice" in said
+    assert not (tmp_path / "pairs.png").exists()
     shutil.copy(clean / "train/cat/3.png", clean / "test/cat/copy.png")
     assert main(["check-images", str(clean), "--picture", str(tmp_path / "pairs.png")]) == 1
-    assert "The same pixels more than once: 1" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "The same pixels more than once: 1" in said
+    assert said.endswith(f"picture: {tmp_path / 'pairs.png'}\n")
     assert Image.open(tmp_path / "pairs.png").width > 100
     assert main(["check-images", str(clean), "--picture", str(tmp_path / "pairs.png")]) == 2
     assert "exists already" in capsys.readouterr().err

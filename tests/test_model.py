@@ -1,5 +1,8 @@
 """Building a model: what goes in, what comes out, what is inside, and wrong input."""
 
+import re
+from pathlib import Path
+
 import keras
 import numpy as np
 import pytest
@@ -228,6 +231,24 @@ def test_what_keras_says_of_weights_is_cut_to_its_first_line(make_model, tmp_pat
 def test_a_failed_download_advises_only_bundled_weights_that_fit(data, no_network, base, arguments):
     with pytest.raises(ConnectionError, match=r"or give a file\.$"):
         tl.build_model(base, data, **arguments)
+
+
+def test_a_failed_download_names_the_folder_in_which_keras_looks(data, no_network, monkeypatch, tmp_path):
+    for home, shown in ((None, "~/.keras"), (str(tmp_path), str(tmp_path))):
+        monkeypatch.delenv("KERAS_HOME", raising=False)
+        if home:
+            monkeypatch.setenv("KERAS_HOME", home)
+        with pytest.raises(ConnectionError, match=re.escape(f"to {Path(shown, 'models')}; or")):
+            tl.build_model("EfficientNetB0", data)
+
+
+def test_weights_that_do_not_fit_may_be_of_another_width_where_a_base_has_widths(data, tmp_path):
+    file = tmp_path / "text.h5"
+    file.write_text("no weights")
+    for base, asks in (("MobileNetV2", True), ("EfficientNetB0", False)):
+        with pytest.raises(ValueError, match="do not fit") as error:
+            tl.build_model(base, data, weights=file)
+        assert str(error.value).endswith("Is the base of another width? See `alpha`.") == asks
 
 
 def test_the_data_in_the_place_of_the_base_are_a_type_error(data):

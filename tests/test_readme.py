@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from kerastl.__main__ import SMALL_BASES, make_parser
-from kerastl.bases import BASES
+from kerastl.__main__ import make_parser
+from kerastl.bases import BASES, SMALL_BASES
 from programs import import_from
 
 ROOT = Path(__file__).parent.parent

@@ -412,3 +412,13 @@ def test_progress_counts_to_100_per_cent(capsys):
         for _ in range(10):
             progress.advance(1)
     assert "100%" in capsys.readouterr().out
+
+
+def test_what_is_noted_last_is_in_the_log_also_when_all_images_were_shown_before(capsys):
+    with Progress("reading", 1) as progress:
+        progress.drawn = -np.inf  # more than ten seconds ago
+        progress.advance(10)
+        progress.advance(0, "accuracy 0.500")
+    first, last = capsys.readouterr().out.splitlines()
+    assert "accuracy" not in first
+    assert last.endswith("accuracy 0.500")

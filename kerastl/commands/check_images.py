@@ -1,6 +1,7 @@
 """`python -m kerastl check-images`: what is wrong with the pictures of a folder, before they are used."""
 
 import json
+import sys
 from pathlib import Path
 
 from kerastl.commands.figures import check_new_figure, save_figure
@@ -21,7 +22,11 @@ def run(args) -> int:
     else:
         print("\n".join(map(printable, str(check).split("\n"))))
     if args.picture:
-        save_figure(plot_doubles(check), Path(args.picture).expanduser())
+        said = "no picture, since nothing is there twice"
+        if check.doubles or check.near_doubles:
+            save_figure(plot_doubles(check), Path(args.picture).expanduser())
+            said = f"picture: {args.picture}"
+        print(printable(said), file=sys.stderr if args.json else sys.stdout)
     return int(bool(check))
 
 

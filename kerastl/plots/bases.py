@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from kerastl.base_scores import ComparedBases
 from kerastl.plots.style import FROZEN
 
@@ -12,7 +14,8 @@ if TYPE_CHECKING:
 def plot_comparison(compared: ComparedBases, *, ax: "Axes | None" = None) -> "Axes":
     """The accuracy of each base of `compare_bases` beside the time that it takes for an image.
 
-    How to read it: up is better, left is faster. The upright lines are 95 % intervals. A base for which another stands
+    How to read it: up is better, left is faster. The upright lines are 95 % intervals, as far as they lie between 0
+    and 1. A base for which another stands
     higher and further left has nothing for it here; where the lines of two overlap by much, take the faster one.
 
     Args:
@@ -36,7 +39,8 @@ def plot_comparison(compared: ComparedBases, *, ax: "Axes | None" = None) -> "Ax
     if ax is None:
         _, ax = plt.subplots(figsize=(6.5, 4), layout="constrained")
     for row in compared.measured:
-        ax.errorbar(row.milliseconds, row.accuracy, row.half_interval, fmt="o", color=FROZEN, capsize=3)
+        ends = [[min(row.half_interval, room)] for room in (row.accuracy, 1 - row.accuracy)]
+        ax.errorbar(row.milliseconds, row.accuracy, ends, fmt="o", color=FROZEN, capsize=3, clip_on=False)
         ax.annotate(
             f"{row.name}\n{row.megabytes:.1f} MB",
             (row.milliseconds, row.accuracy),
@@ -47,5 +51,6 @@ def plot_comparison(compared: ComparedBases, *, ax: "Axes | None" = None) -> "Ax
         )
     ax.set_xscale("log")
     ax.margins(x=0.3)  # room for the names
+    ax.set_ylim(*np.clip(ax.get_ylim(), 0, 1))
     ax.set(xlabel="milliseconds for an image, frozen", ylabel="accuracy of logistic regression")
     return ax
