@@ -25,7 +25,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import numpy as np
 
 from common import write_results
-from fuzz_pictures import read_all
+from fuzz_pictures import peak_mib, read_all
 
 SECONDS = 120  # that one file may take; the first one of a process waits for TensorFlow
 RESERVED = 20 << 30  # bytes of address space, of which TensorFlow takes many
@@ -180,9 +180,7 @@ def serve(connection) -> None:
             answers = model.predict(pictures(), verbose=0)
             same = np.array_equal(answers, expected) and names == ["one", "two"]
             said = GOOD[0] if same else "another model"
-        connection.send(
-            (f"ran {events[0]}" if events else said, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
-        )
+        connection.send((f"ran {events[0]}" if events else said, peak_mib()))
 
 
 def run(folder: Path, count: int, seed: int) -> dict:

@@ -24,7 +24,7 @@ from kerastl.sources import DEFAULT_SIZE, PART_NAMES, Pictures, check_filled, re
 from kerastl.splitting import check_splitting, draw_places, find_units, set_parts_aside
 from kerastl.tables import list_table, list_table_file
 
-FEW = 10  # training images of a class, below which a warning names it
+FEW = 5  # training images of a class, below which a warning names it
 
 
 def load_images(
@@ -94,7 +94,7 @@ def load_images(
         UserWarning: files that are no readable images, and links out of the folder: they are left out, not deleted.
             Files that are no pictures by their ending, such as .txt, are passed over
             (`kerastl.reading.OTHER_ENDINGS`). Copies that are left out of one part, since they are in another. Copies
-            with different labels. Classes with fewer than ten training images.
+            with different labels. Classes with fewer than five training images.
 
     Example:
         >>> load_images("drawn_flowers").class_names

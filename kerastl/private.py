@@ -71,7 +71,7 @@ def version() -> tuple[int, ...]:
 def seed() -> int | None:
     """What `keras.utils.set_random_seed` was given."""
     known = global_state.get_global_attribute("global_random_seed")
-    if known is None:  # Keras before 3.10 tells only TensorFlow
+    if known is None and version() < (3, 10):  # older ones tell only TensorFlow
         from tensorflow.python.eager import context
 
         known = context.global_seed()

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import keras
 
+from kerastl.backbones import mend_hub
 from kerastl.bert import read_tokenizer, write_tokenizer
 from kerastl.extras import import_extra
 from kerastl.files import written_whole
@@ -150,6 +151,7 @@ def load(path: str | os.PathLike) -> SavedModel:
     held = {name: read_json(path, name, members[name]) for name in members.keys() - {WEIGHTS, SUMMARY}}
     if TOKENIZER in held or b"keras_hub" in members[CONFIG]:
         import_extra("keras_hub", "text" if TOKENIZER in held else "hub")  # so that Keras knows its layers
+        mend_hub()
     _warn_of_old_keras()
     model = load_checked(path, held[CONFIG], members[WEIGHTS], held[METADATA])
     check_digests(path, members)

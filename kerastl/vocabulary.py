@@ -36,6 +36,7 @@ _CLASS_NAMES = {
     "keras_hub.src.models.siglip.siglip_layers": """
         SigLIPEncoderLayer SigLIPMultiHeadAttentionPooling SigLIPVisionEmbedding
     """,
+    "keras_hub.src.models.swin_transformer.swin_transformer_backbone": "SwinTransformerBackbone",
     "keras_hub.src.models.vit.vit_layers": "ViTEncoderBlock ViTPatchingAndEmbedding",
     "keras.src.applications.convnext": "LayerScale",
     "keras.src.applications.inception_resnet_v2": "CustomScaleLayer",

@@ -66,6 +66,9 @@ BACKBONES = {
         layerwise_patch_sizes=[7, 3],
         layerwise_strides=[4, 2],
     ),
+    "Swin": lambda: _models().SwinTransformerBackbone(
+        image_shape=SHAPE, patch_size=4, embed_dim=16, depths=[1, 1], num_heads=[1, 2], window_size=4
+    ),
     "MobileNet": lambda: _models().MobileNetBackbone.from_config(_BOTTLENECKS),
     "EfficientNet": lambda: _models().EfficientNetBackbone(
         stackwise_width_coefficients=[1.0, 1.0],
@@ -114,5 +117,5 @@ BACKBONES = {
     ),
 }
 OPENED = {  # of these every block can be unfrozen by itself; Keras could not load the parts of the others again
-    name for name in BACKBONES if name not in ("DeiT", "MiT")
+    name for name in BACKBONES if name not in ("DeiT", "MiT", "Swin")
 }

@@ -15,7 +15,7 @@ from PIL import Image
 
 import kerastl as tl
 from kerastl.__main__ import main, make_parser
-from kerastl.commands import train
+from kerastl.commands import run_record, train
 from kerastl.commands.places import FILES, MARKER
 from kerastl.graph import find_base_model
 from programs import QUICK
@@ -205,7 +205,7 @@ def test_a_report_that_fails_costs_no_model(capsys, picture_folder, tmp_path, mo
     def break_off(*_, **__):
         raise error
 
-    monkeypatch.setattr(train, "make_report", break_off)
+    monkeypatch.setattr(run_record, "make_report", break_off)
     status = main(["train", str(picture_folder), *QUICK, "--layers", "5", "--out", str(tmp_path / "run")])
     said = capsys.readouterr()
     left = {entry.name for entry in (tmp_path / "run").iterdir()} - {MARKER}

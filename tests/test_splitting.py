@@ -13,7 +13,7 @@ from kerastl.reading import read_image
 from kerastl.sources import digest
 from kerastl.splitting import draw_places, find_units, set_parts_aside
 
-pytestmark = pytest.mark.filterwarnings("ignore:.*fewer than 10 training images")
+pytestmark = pytest.mark.filterwarnings("ignore:.*fewer than 5 training images")
 PARTS = ("train", "validation", "test")
 SHARES = {"validation": 0.1, "test": 0.2}
 

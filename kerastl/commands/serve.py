@@ -36,8 +36,8 @@ def run(args) -> None:
             f"Port {args.port} cannot be used ({error.strerror}). Choose another --port; 0 takes a free one."
         ) from None
     with server:
-        print(f"http://127.0.0.1:{server.port}/  Open it in a browser on this machine. Ctrl-C ends it.", flush=True)
         try:
+            print(f"http://127.0.0.1:{server.port}/  Open it in a browser on this machine. Ctrl-C ends it.", flush=True)
             server.serve_forever()
         except KeyboardInterrupt:
             print(f"\n{printable(model['name'])} is no longer served")
