@@ -24,8 +24,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
 
-from common import write_results
-from fuzz_pictures import peak_mib, read_all
+from fuzzing import count_failures, finish, in_another_process, peak_mib, rows
 
 SECONDS = 120  # that one file may take; the first one of a process waits for TensorFlow
 RESERVED = 20 << 30  # bytes of address space, of which TensorFlow takes many
@@ -194,7 +193,7 @@ def run(folder: Path, count: int, seed: int) -> dict:
         file.write_bytes(kinds[damage](chance, archive))
         made[file] = damage
     began = time.perf_counter()
-    outcomes, peak = read_all(made, serve, SECONDS)
+    outcomes, peak = in_another_process(made, serve, SECONDS)
     found = {damage: collections.Counter() for damage in kinds}
     for file, said in outcomes.items():
         found[made[file]][said] += 1
@@ -210,17 +209,11 @@ def run(folder: Path, count: int, seed: int) -> dict:
 
 def failures(result: dict) -> dict[str, int]:
     """{what must not be: how many files}; empty when all is well."""
-    found = collections.Counter({"memory": int(result["peak_mib"] > MOST_MIB)})
-    for counts in result["outcomes"].values():
-        found.update({said: count for said, count in counts.items() if said not in GOOD})
-    return dict(+found)
+    return count_failures(result, GOOD, {"memory": result["peak_mib"] > MOST_MIB})
 
 
 def table(result: dict) -> list[str]:
-    return [
-        f"| {damage} | {sum(counts.values()):,} | {counts.get(GOOD[0], 0):,} | {counts.get(GOOD[1], 0):,} |"
-        for damage, counts in result["outcomes"].items()
-    ]
+    return rows(result, GOOD)
 
 
 def main() -> None:
@@ -232,11 +225,7 @@ def main() -> None:
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         result = run(args.keep or Path(folder), args.files, args.seed)
-    write_results(args.out, result)
-    print("\n".join([HEAD, *table(result)]))
-    print(json.dumps({name: value for name, value in result.items() if name != "outcomes"}))
-    if failures(result):
-        raise SystemExit(f"Not as it should be: {failures(result)}")
+    finish(args.out, result, [HEAD, *table(result)], failures(result))
 
 
 if __name__ == "__main__":

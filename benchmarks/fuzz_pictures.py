@@ -11,8 +11,6 @@ gives has to have the label of a file that shows just that. The program ends wit
 import argparse
 import collections
 import io
-import json
-import multiprocessing
 import os
 import resource
 import tempfile
@@ -23,7 +21,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from common import write_results
+from fuzzing import count_failures, finish, in_another_process, peak_mib, rows
 from kerastl.reading import UnreadableError, read_image, readable_formats
 
 SECONDS = 20  # that one file may take
@@ -37,6 +35,7 @@ OPTIONS = {  # more than one way to write a format
     "WEBP": [{}, {"lossless": True}],
 }
 ENDINGS = ("jpg", "png", "gif", "bmp", "tif", "webp", "heic", "avif", "tga", "")
+GOOD = ("read", "unreadable")
 HEAD = "| damage | files | read | refused as unreadable |\n|---|---|---|---|"
 
 
@@ -118,14 +117,6 @@ def write_files(folder: Path, count: int, seed: int) -> dict[Path, str]:
     return made
 
 
-def peak_mib() -> float:
-    """The most memory of this process. (`ru_maxrss` also counts what the process had from which it was started.)"""
-    status = Path("/proc/self/status")
-    if status.exists():
-        return int(status.read_text().partition("VmHWM:")[2].split()[0]) / 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-
-
 def serve(connection) -> None:
     """In a process of its own: read each file that is named, and say what came of it."""
     resource.setrlimit(resource.RLIMIT_AS, (RESERVED, RESERVED))
@@ -143,26 +134,9 @@ def serve(connection) -> None:
         connection.send((said, peak_mib()))
 
 
-def read_all(files, serve=serve, seconds: int = SECONDS) -> tuple[dict[Path, str], float]:
-    """{file: what `serve` says of it in a process of its own, "hung" or "crashed"}, and the peak of memory in MiB."""
-    context, outcomes, worker, peak = multiprocessing.get_context("spawn"), {}, None, 0.0
-    for file in files:
-        if worker is None or not worker.is_alive():
-            ours, theirs = context.Pipe()
-            worker = context.Process(target=serve, args=(theirs,), daemon=True)
-            worker.start()
-            theirs.close()
-        ours.send(file)
-        try:
-            outcomes[file], reached = ours.recv() if ours.poll(seconds) else ("hung", 0.0)
-            peak = max(peak, reached)
-        except EOFError:
-            outcomes[file] = "crashed"
-        if outcomes[file] in ("hung", "crashed"):
-            worker.kill()
-            worker.join()
-    worker.kill()
-    return outcomes, peak
+def read_all(files) -> tuple[dict[Path, str], float]:
+    """{file: "read", "unreadable", or what must not be}, and the peak of memory in MiB."""
+    return in_another_process(files, serve, SECONDS)
 
 
 def wrong_labels(folder: Path, outcomes: dict[Path, str]) -> int:
@@ -192,7 +166,7 @@ def run(folder: Path, count: int, seed: int) -> dict:
     seconds, table = time.perf_counter() - began, {damage: collections.Counter() for damage in DAMAGE}
     for file, said in outcomes.items():
         table[made[file]][said] += 1
-        if said not in ("read", "unreadable"):
+        if said not in GOOD:
             print(f"{said}: {file.name}, {made[file]}, begins with {file.read_bytes()[:16]!r}", flush=True)
     return {
         "files": count,
@@ -206,17 +180,12 @@ def run(folder: Path, count: int, seed: int) -> dict:
 
 def failures(result: dict) -> dict[str, int]:
     """{what must not be: how many files}; empty when all is well."""
-    found = collections.Counter({"wrong label": result["wrong_labels"], "memory": result["peak_mib"] > MOST_MIB})
-    for counts in result["outcomes"].values():
-        found.update({said: count for said, count in counts.items() if said not in ("read", "unreadable")})
-    return dict(+found)
+    others = {"wrong label": result["wrong_labels"], "memory": result["peak_mib"] > MOST_MIB}
+    return count_failures(result, GOOD, others)
 
 
 def table(result: dict) -> list[str]:
-    return [
-        f"| {damage} | {sum(counts.values()):,} | {counts.get('read', 0):,} | {counts.get('unreadable', 0):,} |"
-        for damage, counts in result["outcomes"].items()
-    ]
+    return rows(result, GOOD)
 
 
 def main() -> None:
@@ -227,11 +196,7 @@ def main() -> None:
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         result = run(Path(folder) / "pictures", args.files, args.seed)
-    write_results(args.out, result)
-    print("\n".join([HEAD, *table(result)]))
-    print(json.dumps({name: value for name, value in result.items() if name != "outcomes"}))
-    if failures(result):
-        raise SystemExit(f"Not as it should be: {failures(result)}")
+    finish(args.out, result, [HEAD, *table(result)], failures(result))
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ import numpy as np
 
 from kerastl.checks import check_pixels
 from kerastl.reading import as_pixels
-from kerastl.sources import Listing, find_part_names, number_labels
+from kerastl.sources import DEFAULT_SIZE, Chain, Listing, find_part_names, number_labels
 
 
 def list_arrays(parts: Mapping[str, tuple], groups: Sequence | None = None) -> Listing:
@@ -27,17 +27,16 @@ def list_arrays(parts: Mapping[str, tuple], groups: Sequence | None = None) -> L
             "and 'test', each with its (images, labels)."
         )
     pairs = [_as_pair(parts[name], name) for name in found.values()]
-    ends = np.cumsum([len(labels) for _, labels in pairs]).tolist()
-    starts = [0, *ends[:-1]]
+    chain = Chain(found, [len(labels) for _, labels in pairs])
     sizes = {images.shape[1:3] for images, _ in pairs}
-    if groups is not None and len(groups) != ends[-1]:
-        raise ValueError(f"Received {len(groups)} groups. Expected one for each of the {ends[-1]} images.")
+    if groups is not None and len(groups) != len(chain.names):
+        raise ValueError(f"Received {len(groups)} groups. Expected one for each of the {len(chain.names)} images.")
 
     def read(number: int, size: tuple[int, int], resize: str) -> np.ndarray:
         from PIL import Image
 
-        part = int(np.searchsorted(ends, number, side="right"))
-        pixels = np.asarray(np.rint(np.clip(pairs[part][0][number - starts[part]], 0, 255)), np.uint8)
+        part, place = chain.find(number)
+        pixels = np.asarray(np.rint(np.clip(pairs[part][0][place], 0, 255)), np.uint8)
         if pixels.ndim == 2:
             pixels = np.repeat(pixels[..., None], 3, axis=-1)
         return pixels if pixels.shape[:2] == size else as_pixels(Image.fromarray(pixels), size, resize)
@@ -46,11 +45,11 @@ def list_arrays(parts: Mapping[str, tuple], groups: Sequence | None = None) -> L
     return Listing(
         read,
         labels,
-        {part: np.arange(start, end) for part, start, end in zip(found, starts, ends, strict=True)},
+        chain.rows,
         class_names,
-        [str(number) for start, end in zip(starts, ends, strict=True) for number in range(end - start)],
+        chain.names,
         groups,
-        size=sizes.pop() if len(sizes) == 1 else Listing._field_defaults["size"],
+        size=sizes.pop() if len(sizes) == 1 else DEFAULT_SIZE,
     )
 
 

@@ -22,7 +22,7 @@ from kerastl.graph import (
     run_order,
     sublayers,
 )
-from kerastl.private import arguments_of, call_like
+from kerastl.private import call_arguments, call_like
 
 _TAKEN = ("image", "augmentation", "scale", "pool", "mean", "max", "dropout", "classifier")
 
@@ -52,9 +52,17 @@ def take_network(network: keras.Model, image_shape: tuple, preprocess, weights, 
         )
     if not callable(preprocess):
         raise TypeError(f"Received preprocess={preprocess!r}. Expected a layer or a function.")
+    opened = None
     if any(map(_is_hubs, all_layers(network))):
         mend_hub()
-    return _opened(network), _as_scaling(preprocess)
+        opened = _opened(network)
+    if not opened and not _comes_back(network):
+        warnings.warn(
+            f"Keras cannot make {network.name!r} again from its settings. Train it and use it, but what `save` writes "
+            "will not load.",
+            stacklevel=3,
+        )
+    return opened or network, _as_scaling(preprocess)
 
 
 def mend_hub() -> None:
@@ -94,8 +102,8 @@ def _is_hubs(thing) -> bool:
     return type(thing).__module__.split(".")[0] == "keras_hub"
 
 
-def _opened(network: keras.Model) -> keras.Model:
-    """The network with its large layers opened. Itself, where that would not compute the same or could not be saved."""
+def _opened(network: keras.Model) -> keras.Model | None:
+    """The network with its large layers opened; None where that would not compute the same or could not be saved."""
     names = [(layer, layer.name) for layer in all_layers(network)]
     try:
         for layer, _ in names:
@@ -109,13 +117,7 @@ def _opened(network: keras.Model) -> keras.Model:
         return opened
     for layer, name in names:
         layer.name = name
-    if not _comes_back(network):
-        warnings.warn(
-            f"Keras cannot make {network.name!r} again from its settings. Train it and use it, but what `save` writes "
-            "will not load.",
-            stacklevel=4,
-        )
-    return network
+    return None
 
 
 def _comes_back(network: keras.Model) -> bool:
@@ -146,7 +148,7 @@ def _call_inside(node, tensors: dict):
     layer = node.operation
     for inside in sublayers(layer):
         inside.name = f"{layer.name}_{inside.name}"
-    args, kwargs = arguments_of(node, tensors)
+    args, kwargs = call_arguments(node, tensors)
     return layer.call(*args, **kwargs)
 
 

@@ -1,6 +1,7 @@
 """One table of every Keras Application: its builder, sizes and preprocessing; and what is bundled with the package."""
 
 import difflib
+import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
@@ -119,6 +120,12 @@ def bundled_folder() -> Path:
     package = Path(__file__).parent
     installed = package / "bundled"
     return installed if installed.is_dir() else package.parent / "data"
+
+
+def folder_of(source: str | os.PathLike) -> Path:
+    """The folder that a source names: itself, or that of a bundled set where there is none of its name."""
+    folder, name = Path(source).expanduser(), os.fspath(source)
+    return bundled_folder() / name if name in BUNDLED_SETS and not folder.is_dir() else folder
 
 
 def suggest(name: str, known: Iterable[str]) -> str:

@@ -18,7 +18,7 @@ from kerastl.storage import find_room_for_pictures, release
 PATIENCE = 10  # seconds in which a server has to answer
 
 
-def read_tfds(name: str, size, how: str = "squash") -> Pictures:
+def read_tfds(name: str, size, how: str) -> Pictures:
     """Read the pictures of a TensorFlow Datasets set, in its own order."""
     from PIL import Image
 

@@ -2,7 +2,6 @@
 
 import contextlib
 import gc
-import hashlib
 import math
 import os
 import time
@@ -24,8 +23,8 @@ from kerastl.model import build_model
 from kerastl.pretrained import check_base
 from kerastl.progress import Progress
 from kerastl.quiet import no_retracing_warnings
+from kerastl.sources import digest
 
-DIGEST_BYTES = 16
 TIMED = 5  # batches, after those of the pass
 STRENGTH = 0.01  # scikit-learn's C for standardised features, as in data/make/measure.py
 
@@ -132,9 +131,9 @@ class _Pictures:
         held = [getattr(dataset, "rows", None) for dataset in (data.train, data.validation)]
         self.images = sum(len(rows.numbers) for rows in held) if all(held) else 0  # 0 as long as it is not known
         # {digest of an image: what it belongs to}, where `load_images` knows of groups; else only copies are together
-        self._units = {_digest(rows.images[one]): int(rows.units[one]) for rows in held if rows for one in rows.numbers}
-        self.keys: list[bytes] = []  # of the last pass
-        self._known: list[bytes] = []  # of the first one, sorted
+        self._units = {digest(rows.images[one]): int(rows.units[one]) for rows in held if rows for one in rows.numbers}
+        self.keys: list[tuple[bytes, int]] = []  # of the last pass: digest and label
+        self._known: list[tuple[bytes, int]] = []  # of the first one, sorted
 
     def __iter__(self):
         self.keys = []
@@ -144,7 +143,7 @@ class _Pictures:
                 check_labels(numbers, len(self.data.class_names))
                 self.first = images if self.first is None else self.first
                 for image, number in zip(np.asarray(images), numbers, strict=True):
-                    self.keys.append(_digest(image) + b"%d" % number)
+                    self.keys.append((digest(image), int(number)))
                 yield images, labels
                 self.progress.advance(len(numbers))
 
@@ -162,12 +161,8 @@ class _Pictures:
 
     def units(self, order: list[int]) -> np.ndarray:
         """The number of what each image belongs to, in this order: copies, and the pictures of a group, are in one."""
-        digests = [self.keys[number][:DIGEST_BYTES] for number in order]
+        digests = [self.keys[number][0] for number in order]
         return np.unique([str(self._units.get(one, one)) for one in digests], return_inverse=True)[1]
-
-
-def _digest(image: np.ndarray) -> bytes:
-    return hashlib.blake2b(np.ascontiguousarray(image), digest_size=DIGEST_BYTES).digest()
 
 
 def _accuracies(values: np.ndarray, labels: np.ndarray, units: np.ndarray, folds: int, seed: int) -> np.ndarray:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from kerastl.bases import BUNDLED_SETS, bundled_folder
+from kerastl.bases import BUNDLED_SETS, folder_of
 from kerastl.checks import check_file
 from kerastl.doubles import SIDE, difference_hash, near_pairs
 from kerastl.folders import find_files, find_places, nearest_parent
@@ -108,9 +108,7 @@ def check_images(source: str | os.PathLike) -> ImageCheck:
         {}
     """
     check_file(source)
-    folder = Path(source).expanduser()
-    if not folder.is_dir() and os.fspath(source) in BUNDLED_SETS:
-        folder = bundled_folder() / source
+    folder = folder_of(source)
     if not folder.is_dir():
         raise FileNotFoundError(
             f"There is no folder {os.fspath(source)!r}. Expected a folder with one folder of images for each class, or "

@@ -12,13 +12,13 @@ import numpy as np
 
 from kerastl.archives import unpacked
 from kerastl.arrays import list_arrays
-from kerastl.bases import BUNDLED_SETS, bundled_folder
+from kerastl.bases import BUNDLED_SETS, folder_of
 from kerastl.catalogue import read_tfds
 from kerastl.checks import check_file, is_whole, list_some
 from kerastl.copies import check_groups, leave_copies_out, warn_of_two_labels
 from kerastl.data import ImageData, make_dataset
 from kerastl.folders import list_folder, nearest_parent
-from kerastl.hub import is_hub_set, list_hub_set
+from kerastl.hugging_face import is_hugging_face, list_hugging_face
 from kerastl.resizing import DEFAULT, check_resize
 from kerastl.sources import DEFAULT_SIZE, PART_NAMES, Pictures, check_filled, read_listing
 from kerastl.splitting import check_splitting, draw_places, find_units, set_parts_aside
@@ -127,8 +127,8 @@ def load_images(
 @contextmanager
 def _opened(source, groups) -> Iterator[Callable[..., Pictures]]:
     """A function that reads the pictures of a source, (size, resize, strict) -> Pictures; to be called in the block."""
-    if is_hub_set(source):
-        yield partial(read_listing, list_hub_set(source, _as_column(groups)))
+    if is_hugging_face(source):
+        yield partial(read_listing, list_hugging_face(source, _as_column(groups)))
     elif hasattr(source, "columns"):
         yield partial(read_listing, list_table(source, _as_column(groups)))
     elif isinstance(source, tuple | Mapping):
@@ -158,12 +158,10 @@ def _opened_path(source, groups) -> Iterator[Callable[..., Pictures]]:
             yield partial(read_listing, list_folder(folder, groups))
         return
     check_file(source)
-    if path.is_dir():
-        yield partial(read_listing, list_folder(path, groups))
-    elif name in BUNDLED_SETS:
-        side = BUNDLED_SETS[name]
-        listing = list_folder(bundled_folder() / name, groups)
-        yield partial(read_listing, listing._replace(size=(side, side)))
+    folder = folder_of(source)
+    if folder.is_dir():
+        side = DEFAULT_SIZE if folder == path else (BUNDLED_SETS[name],) * 2
+        yield partial(read_listing, list_folder(folder, groups)._replace(size=side))
     elif path.is_absolute() or name.startswith((".", "~")) or isinstance(source, Path):
         raise FileNotFoundError(
             f"There is no folder {name!r}. Expected a folder with one folder of images for each "

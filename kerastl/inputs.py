@@ -47,6 +47,11 @@ def resize_of(model: keras.Model) -> str:
     return noted
 
 
+def as_model_takes(model: keras.Model) -> dict:
+    """The arguments of `load_images` that give pictures as a model takes them."""
+    return {"image_size": tuple(model.input_shape[1:3]), "resize": resize_of(model)}
+
+
 def as_taken(model: keras.Model, dataset):
     """A dataset as the model takes it: texts become token ids, int32 (batch, length); all else stays as it is.
 

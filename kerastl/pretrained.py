@@ -22,7 +22,7 @@ def check_base(entry: Base, image_size: tuple[int, int], weights, builder_argume
             f"The images are {image_size[0]}×{image_size[1]} pixels. {entry.name} needs at least "
             f"{entry.smallest_image}×{entry.smallest_image}: load them with a larger `image_size`."
         )
-    taken = arguments_of(entry)
+    taken = taken_arguments(entry)
     for name, value in builder_arguments.items():
         if name not in taken:
             raise TypeError(f"Received {name}={value!r}. {entry.name} takes no {name}; it takes: {', '.join(taken)}.")
@@ -49,7 +49,7 @@ def check_base(entry: Base, image_size: tuple[int, int], weights, builder_argume
         )
 
 
-def arguments_of(entry: Base) -> list[str]:
+def taken_arguments(entry: Base) -> list[str]:
     """What else the builder of a base takes, such as `alpha`."""
     return [name for name in inspect.signature(entry.builder).parameters if name not in _OURS]
 
@@ -91,7 +91,7 @@ def build_base(entry: Base, image_shape: tuple[int, int, int], weights, builder_
             + "".join(f' Or use weights="{name}" (--weights {name}), which is bundled.' for name in bundled)
         ) from error
     if file:
-        _load_weights(model, file, "alpha" in arguments_of(entry))
+        _load_weights(model, file, "alpha" in taken_arguments(entry))
     return model, entry.preprocess
 
 

@@ -14,11 +14,11 @@ def nodes_by_depth(model: keras.Model) -> dict[int, list]:
 
 def call_like(node, tensors: dict):
     """Call the operation of a node again; `tensors` has by the id of a tensor the one that stands for it now."""
-    args, kwargs = arguments_of(node, tensors)
+    args, kwargs = call_arguments(node, tensors)
     return node.operation(*args, **kwargs)
 
 
-def arguments_of(node, tensors: dict) -> tuple[tuple, dict]:
+def call_arguments(node, tensors: dict) -> tuple[tuple, dict]:
     """What the operation of a node was called with, on other tensors, as in `call_like`."""
     return node.arguments.fill_in(tensors)
 

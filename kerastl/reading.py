@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from kerastl.colours import RefusedError, in_colour
-from kerastl.resizing import resize
+from kerastl.resizing import UNKNOWN, resize
 
 # Decoded at the same time by all threads together. Measured: 0.4 GB, with transparency 0.8, as WebP 1.5. Beyond that
 # glibc keeps up to 80 MB for each thread that has decoded a large picture.
@@ -60,7 +60,7 @@ def find_pictures(folder: Path) -> list[Path]:
     )
 
 
-def read_image(path, image_size: tuple[int, int], how: str = "squash") -> np.ndarray:
+def read_image(path, image_size: tuple[int, int], how: str = UNKNOWN) -> np.ndarray:
     """Read one picture as the model wants it: uint8 (height, width, 3), 0–255, turned as the camera was held.
 
     Of several pictures in a file it is the first. Colours are taken as they are stored, without a colour profile. What
@@ -119,7 +119,7 @@ def _plain(message) -> str:
     return "the file ends too early" if "truncated" in str(message).lower() else str(message)
 
 
-def as_pixels(image, size: tuple[int, int], how: str = "squash", layout: str = "") -> np.ndarray:
+def as_pixels(image, size: tuple[int, int], how: str = UNKNOWN, layout: str = "") -> np.ndarray:
     """A Pillow image as `read_image` returns it; `layout` says how the file stores its numbers."""
     return np.asarray(resize(in_colour(image, layout), size, how).convert("RGB"))
 

@@ -37,6 +37,23 @@ class Listing(NamedTuple):
     size: tuple[int, int] = DEFAULT_SIZE  # where nobody asks for another
 
 
+class Chain:
+    """Several sequences of pictures, one for each part, counted through: which part, and where in it, is a number?"""
+
+    def __init__(self, parts: Iterable[str], lengths: Sequence[int]):
+        self._ends = np.cumsum(lengths).tolist()
+        self._starts = [0, *self._ends[:-1]]
+        self.rows = {
+            part: np.arange(start, end) for part, start, end in zip(parts, self._starts, self._ends, strict=True)
+        }
+        self.names = [str(number) for length in lengths for number in range(length)]
+
+    def find(self, number: int) -> tuple[int, int]:
+        """The place of the part, and the number in it."""
+        part = int(np.searchsorted(self._ends, number, side="right"))
+        return part, number - self._starts[part]
+
+
 class Pictures(NamedTuple):
     """All pictures of a source, read once, and which of them belong to which part: parts are numbers, never copies."""
 

@@ -44,6 +44,13 @@ def build(network, few, **arguments) -> keras.Model:
     return tl.build_model(network, few, **{"preprocess": SCALING, "augment": False, "dropout": 0.0, **arguments})
 
 
+def comes_back(model, few, pictures, tmp_path) -> keras.Model:
+    """The model from its file, which predicts the same."""
+    back = tl.load(tl.save(model, tmp_path / "model.keras", few.class_names)).model
+    assert np.array_equal(back.predict(pictures, verbose=0), model.predict(pictures, verbose=0))
+    return back
+
+
 def learnable(layer) -> bool:
     return any(leaf.weights and not is_batch_norm(leaf) for leaf in leaf_layers(layer))
 
@@ -75,8 +82,7 @@ def test_a_backbone_of_kerashub_goes_through_both_phases_and_comes_back_from_its
     assert moved <= allowed
     assert not moved & {w.path for layer in leaf_layers(base) if is_batch_norm(layer) for w in layer.weights}
 
-    saved = tl.load(tl.save(model, tmp_path / "model.keras", few.class_names)).model
-    assert np.array_equal(saved.predict(pictures, verbose=0), model.predict(pictures, verbose=0))
+    saved = comes_back(model, few, pictures, tmp_path)
     assert [len(w.shape) for w in saved.trainable_weights] == [len(w.shape) for w in model.trainable_weights]
 
 
@@ -173,8 +179,7 @@ def test_a_network_of_ones_own_is_a_base_in_both_phases(network, few, pictures, 
     tl.fine_tune(model, few, epochs=1, verbose=0)
     moved = {change.path for change in tl.changed_layers(before, tl.snapshot(model))}
     assert moved == {"high/kernel", "high/bias", "classifier/kernel", "classifier/bias"}
-    back = tl.load(tl.save(model, tmp_path / "model.keras", few.class_names)).model
-    assert np.array_equal(back.predict(pictures, verbose=0), model.predict(pictures, verbose=0))
+    comes_back(model, few, pictures, tmp_path)
     heat = tl.grad_cam(model, pictures[0], class_names=few.class_names)
     assert heat.heat.shape == SHAPE[:2]
 
@@ -206,8 +211,7 @@ def test_pooling_of_maps(network, few, pictures, pooling, expected, tmp_path):
     features = tl.extract_features(model, few.test).values
     assert np.allclose(features, expected(network.predict(pictures / 255.0, verbose=0)), atol=1e-5)
     tl.train_head(model, few, epochs=1, verbose=0)
-    back = tl.load(tl.save(model, tmp_path / "model.keras", few.class_names)).model
-    assert np.array_equal(back.predict(pictures, verbose=0), model.predict(pictures, verbose=0))
+    comes_back(model, few, pictures, tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -225,8 +229,7 @@ def test_pooling_of_tokens(network, few, pictures, pooling, expected, tmp_path):
     features = tl.extract_features(model, few.test).values
     assert np.allclose(features, expected(tokens.predict(pictures / 255.0, verbose=0)), atol=1e-5)
     tl.train_head(model, few, epochs=1, verbose=0)
-    back = tl.load(tl.save(model, tmp_path / "model.keras", few.class_names)).model
-    assert np.array_equal(back.predict(pictures, verbose=0), model.predict(pictures, verbose=0))
+    comes_back(model, few, pictures, tmp_path)
 
 
 def test_a_network_that_pools_by_itself_is_not_pooled_again(network, few, pictures):

@@ -210,6 +210,11 @@ def _add_source(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def weights_of(args) -> str | None:
+    """What `build_model` takes for --weights."""
+    return None if args.weights == "none" else args.weights
+
+
 def _add_weights(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--weights",

@@ -2,9 +2,8 @@
 
 import json
 import sys
-from pathlib import Path
 
-from kerastl.commands.figures import check_new_figure, save_figure
+from kerastl.commands.figures import new_figure, save_figure
 from kerastl.commands.printing import printable
 from kerastl.image_check import ImageCheck, check_images
 from kerastl.plots.doubles import plot_doubles
@@ -12,19 +11,16 @@ from kerastl.plots.doubles import plot_doubles
 
 def run(args) -> int:
     """Print what was found; nothing in the folder is changed. Returns 0, or 1 when something was found."""
-    if args.picture is not None:
-        if not args.picture:
-            raise ValueError("Received an empty --picture. Expected a file name that ends in .png.")
-        check_new_figure(Path(args.picture).expanduser())
+    picture = new_figure(args.picture)
     check = check_images(args.source)
     if args.json:
         print(json.dumps(_as_json(check), indent=2, ensure_ascii=False))
     else:
         print("\n".join(map(printable, str(check).split("\n"))))
-    if args.picture:
+    if picture:
         said = "no picture, since nothing is there twice"
         if check.doubles or check.near_doubles:
-            save_figure(plot_doubles(check), Path(args.picture).expanduser())
+            save_figure(plot_doubles(check), picture)
             said = f"picture: {args.picture}"
         print(printable(said), file=sys.stderr if args.json else sys.stdout)
     return int(bool(check))

@@ -3,31 +3,28 @@
 import json
 import sys
 from contextlib import redirect_stdout
-from pathlib import Path
 
 import tensorflow  # noqa: F401 (reads the images on every backend; now what it prints while it loads is hidden)
 
 from kerastl.base_scores import ComparedBases
 from kerastl.bases import BUNDLED_WEIGHTS, SMALL_BASES, find_base
-from kerastl.commands.figures import check_new_figure, save_figure
+from kerastl.commands.arguments import weights_of
+from kerastl.commands.figures import new_figure, save_figure
 from kerastl.comparing import compare_bases
 from kerastl.images import load_images
 from kerastl.plots.bases import plot_comparison
-from kerastl.pretrained import arguments_of
+from kerastl.pretrained import taken_arguments
 
 
 def run(args) -> int:
     """Print the table. Returns 0, or 1 when a base could not be measured."""
-    picture = None if args.picture is None else Path(args.picture).expanduser()
-    if picture is not None:
-        check_new_figure(picture)
-    weights = None if args.weights == "none" else args.weights
+    picture, weights = new_figure(args.picture), weights_of(args)
     bases = _bases(args, weights)
     with redirect_stdout(sys.stderr if args.json else sys.stdout):  # the progress, and that of Keras's downloads
         data = load_images(args.source, image_size=args.image_size, seed=args.seed)
         compared = compare_bases(data, bases, weights=weights, seed=args.seed)
     print(_as_json(compared) if args.json else f"\n{compared}")
-    if picture is not None and compared.measured:
+    if picture and compared.measured:
         save_figure(plot_comparison(compared).figure, picture)
     return int(len(compared.measured) < len(bases))
 
@@ -38,7 +35,7 @@ def _bases(args, weights: str | None) -> list[tuple[str, dict]]:
     bases = [find_base(name) for name in args.bases or usual]
     if args.alpha is None:
         return [(base.name, {}) for base in bases]
-    pairs = [(base.name, {"alpha": args.alpha} if "alpha" in arguments_of(base) else {}) for base in bases]
+    pairs = [(base.name, {"alpha": args.alpha} if "alpha" in taken_arguments(base) else {}) for base in bases]
     if not any(arguments for _, arguments in pairs):
         raise ValueError(
             f"Received --alpha {args.alpha}, and none of the bases has a width to choose. Expected MobileNet, "

@@ -3,7 +3,7 @@
 from kerastl.commands.printing import printable
 from kerastl.exporting import export
 from kerastl.images import load_images
-from kerastl.inputs import resize_of
+from kerastl.inputs import as_model_takes
 from kerastl.saving import load
 
 
@@ -11,7 +11,6 @@ def run(args) -> None:
     """Write the file, and print what it takes and how it answers beside the model."""
     saved, int8 = load(args.model), None
     if args.int8 is not None:
-        size, resize = tuple(saved.model.input_shape[1:3]), resize_of(saved.model)
-        int8 = load_images(args.int8, image_size=size, resize=resize)
+        int8 = load_images(args.int8, **as_model_takes(saved.model))
     for line in str(export(saved, args.path, int8=int8)).splitlines():
         print(printable(line))

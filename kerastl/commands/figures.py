@@ -8,6 +8,17 @@ import matplotlib.pyplot as plt
 from kerastl.files import written_whole
 
 
+def new_figure(name: str | None) -> Path | None:
+    """The place of the figure that was asked for with --picture, if it was. Raises as `check_new_figure` does."""
+    if name is None:
+        return None
+    if not name:
+        raise ValueError("Received an empty --picture. Expected a file name that ends in .png.")
+    path = Path(name).expanduser()
+    check_new_figure(path)
+    return path
+
+
 def check_new_figure(path: Path, advice: str = "Choose another name, or move it away.") -> None:
     """Raise OSError or ValueError, before the work is done, when no figure can be written there or a file is there."""
     known = plt.Figure().canvas.get_supported_filetypes()

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from kerastl.blocks import list_blocks
-from kerastl.commands.figures import check_new_figure, save_figure
+from kerastl.commands.figures import new_figure, save_figure
 from kerastl.commands.printing import printable
 from kerastl.inputs import resize_of, takes_texts
 from kerastl.plots.layers import plot_layers
@@ -12,10 +12,7 @@ from kerastl.saving import load, load_summary
 
 def run(args) -> None:
     """Print what is in a model's file: classes, sizes, layers, and how it was trained."""
-    if args.picture == "":
-        raise ValueError("Received an empty --picture. Expected a file name that ends in .png.")
-    if args.picture is not None:
-        check_new_figure(Path(args.picture).expanduser())
+    picture = new_figure(args.picture)
     model, class_names = load(args.model)
     blocks = list_blocks(model)
     if takes_texts(model):
@@ -33,5 +30,5 @@ def run(args) -> None:
     print(
         f"\n{blocks.strip}\nF frozen, T trainable, · no parameters; a step in height is ten times as many\n\n{blocks}"
     )
-    if args.picture:
-        save_figure(plot_layers(blocks).figure, Path(args.picture).expanduser())
+    if picture:
+        save_figure(plot_layers(blocks).figure, picture)

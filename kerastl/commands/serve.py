@@ -5,7 +5,7 @@ from pathlib import Path
 from kerastl.answers import Answers
 from kerastl.commands.printing import printable
 from kerastl.images import load_images
-from kerastl.inputs import resize_of
+from kerastl.inputs import as_model_takes
 from kerastl.local_server import LocalServer
 from kerastl.saving import load
 
@@ -18,9 +18,8 @@ def run(args) -> None:
         raise ValueError(f"Received --port {args.port}. Expected a number from 0 to 65535; 0 takes a free one.")
     saved, pictures = load(args.model), None
     if args.pictures is not None:
-        size, resize = tuple(saved.model.input_shape[1:3]), resize_of(saved.model)
         print("reading the training pictures …", flush=True)
-        data = load_images(args.pictures, image_size=size, resize=resize, batch_size=50)
+        data = load_images(args.pictures, batch_size=50, **as_model_takes(saved.model))
         if data.class_names != saved.class_names:
             raise ValueError(
                 f"{args.pictures!r} holds the classes {', '.join(data.class_names)[:200]}. Expected those of the "

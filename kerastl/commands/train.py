@@ -9,9 +9,10 @@ from pathlib import Path
 import keras
 import tensorflow  # noqa: F401 (reads the images on every backend; now what it prints while it loads is hidden)
 
-from kerastl.bases import BUNDLED_SETS, BUNDLED_WEIGHTS, bundled_folder, find_base
+from kerastl.bases import BUNDLED_SETS, BUNDLED_WEIGHTS, find_base, folder_of
 from kerastl.blocks import list_blocks
 from kerastl.checks import check_seed
+from kerastl.commands.arguments import weights_of
 from kerastl.commands.printing import printable
 from kerastl.commands.run_folder import RunFolder
 from kerastl.commands.run_record import TUNED, Record, Task, facts, write_metrics, write_pages
@@ -19,6 +20,7 @@ from kerastl.engine.arguments import check_epochs
 from kerastl.engine.split import usual_layers
 from kerastl.evaluation import Evaluation
 from kerastl.freezing import check_layers, freeze, unfreeze_top
+from kerastl.graph import find_base_model
 from kerastl.images import as_size, load_images
 from kerastl.interrupts import hold_ctrl_c
 from kerastl.model import build_model
@@ -67,9 +69,7 @@ def _run(args) -> int:
 
 def _folder_of(source: str) -> Path | None:
     """The folder that `load_images` reads; None for a TensorFlow Datasets name."""
-    folder = Path(source).expanduser()
-    if source in BUNDLED_SETS and not folder.is_dir():
-        return bundled_folder() / source
+    folder = folder_of(source)
     return folder if folder.exists() else None
 
 
@@ -79,7 +79,7 @@ def _check_arguments(args, size: int, layers: int | str | None) -> None:
     check_epochs(args.epochs)
     if layers is not None:
         check_layers(layers)
-    check_base(find_base(args.base), as_size(size), _weights(args), _builder_arguments(args))
+    check_base(find_base(args.base), as_size(size), weights_of(args), _builder_arguments(args))
 
 
 def _prepare(args) -> Task:
@@ -96,21 +96,16 @@ def _prepare(args) -> Task:
         f"{size}×{size} pixels"
     )
     print(f"classes     {len(data.class_names)}: {printable(', '.join(data.class_names))}")
-    model = build_model(args.base, data, weights=_weights(args), **_builder_arguments(args))
-    base = freeze(model)
+    model = build_model(args.base, data, weights=weights_of(args), **_builder_arguments(args))
     if layers is None:
-        layers = usual_layers(base)
+        layers = usual_layers(find_base_model(model))
     unfrozen = unfreeze_top(model, layers)  # a name or a number that this base has not shows now, not after phase 1
-    freeze(model)
+    base = freeze(model)
     print(
         f"base        {args.base}, weights {args.weights}: {len(base.layers)} layers, {base.count_params():,} "
         f"parameters, all frozen; the head has {model.count_params() - base.count_params():,} parameters to train"
     )
     return Task(data, counts, model, layers, unfrozen)
-
-
-def _weights(args) -> str | None:
-    return None if args.weights == "none" else args.weights
 
 
 def _builder_arguments(args) -> dict:
@@ -130,7 +125,7 @@ def _two_phases(args, task: Task, record: Record) -> Evaluation:
 
 
 def _from_scratch(args, task: Task, record: Record) -> None:
-    start, bundled = time.perf_counter(), BUNDLED_WEIGHTS.get(_weights(args))
+    start, bundled = time.perf_counter(), BUNDLED_WEIGHTS.get(weights_of(args))
     arguments = bundled.builder_arguments if bundled else _builder_arguments(args)
     model = build_model(args.base, task.data, weights=None, **arguments)
     train_from_scratch(model, task.data, epochs=2 * args.epochs)

@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 def plot_comparison(compared: ComparedBases, *, ax: "Axes | None" = None) -> "Axes":
     """The accuracy of each base of `compare_bases` beside the time that it takes for an image.
 
-    How to read it: up is better, left is faster. The upright lines are 95 % intervals, as far as they lie between 0
-    and 1. A base for which another stands
-    higher and further left has nothing for it here; where the lines of two overlap by much, take the faster one.
+    How to read it: up is better, left is faster. The upright lines are 95 % intervals, as far as they lie between 0 and
+    1. A base for which another stands higher and further left has nothing for it here; where the lines of two overlap
+    by much, take the faster one.
 
     Args:
         compared: from `compare_bases`. Bases that could not be measured are left out.

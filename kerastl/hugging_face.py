@@ -6,16 +6,16 @@ import numpy as np
 
 from kerastl.colours import RefusedError
 from kerastl.reading import UnreadableError, as_pixels
-from kerastl.sources import Listing, find_part_names
+from kerastl.sources import Chain, Listing, find_part_names
 
 
-def is_hub_set(source) -> bool:
+def is_hugging_face(source) -> bool:
     """Whether something looks like a Dataset or a DatasetDict."""
     sets = list(source.values()) if isinstance(source, Mapping) else [source]
     return bool(sets) and all(hasattr(one, "features") and hasattr(one, "column_names") for one in sets)
 
 
-def list_hub_set(source, groups: str | None = None) -> Listing:
+def list_hugging_face(source, groups: str | None = None) -> Listing:
     """The pictures of a Dataset with a column of images and one of class labels, or of such splits.
 
     Args:
@@ -36,26 +36,24 @@ def list_hub_set(source, groups: str | None = None) -> Listing:
         raise ValueError("The set is a stream. Expected one with a length: load it with `streaming=False`.")
     if groups is not None and groups not in first.column_names:
         raise ValueError(f"Received groups={groups!r}. Expected a column: {', '.join(first.column_names)}.")
-    ends = np.cumsum([len(one) for one in sets]).tolist()
-    starts = [0, *ends[:-1]]
+    chain = Chain(names, [len(one) for one in sets])
 
     def read(number: int, size: tuple[int, int], resize: str) -> np.ndarray:
-        part = int(np.searchsorted(ends, number, side="right"))
+        part, place = chain.find(number)
         try:
-            return as_pixels(sets[part][number - starts[part]][image], size, resize)
+            return as_pixels(sets[part][place][image], size, resize)
         except RefusedError as error:
             reason, expected = error.reason, error.expected
         except Exception as error:  # `datasets` raises whatever Pillow and its own readers do
             reason, expected = str(error) or type(error).__name__, "a whole picture in each row"
-        name = list(names.values())[part]
-        raise UnreadableError(f"row {number - starts[part]} of {name}", reason, expected)
+        raise UnreadableError(f"row {place} of {list(names.values())[part]}", reason, expected)
 
     return Listing(
         read,
         np.concatenate([np.asarray(one[label], np.int64) for one in sets]),
-        {part: np.arange(start, end) for part, start, end in zip(names, starts, ends, strict=True)},
+        chain.rows,
         list(first.features[label].names),
-        [str(number) for one in sets for number in range(len(one))],
+        chain.names,
         None if groups is None else [group for one in sets for group in one[groups]],
     )
 
