@@ -18,7 +18,7 @@ ON_VERSIONS = private vocabulary untrusted saving extras training prediction
 demo: $(READY)  ## train on the bundled flowers; the run folder is runs/demo
 	$(BIN)/python -m kerastl train drawn_flowers --weights garden --out runs/demo --overwrite
 
-test: $(READY)  ## run the fast tests: at most five minutes on two cores
+test: $(READY)  ## run the fast tests: less than ten minutes on two cores
 	$(PYTEST)
 
 test-all: $(READY)  ## run the slow tests, too, as CI does
