@@ -9,6 +9,7 @@ import inspect
 import json
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 
 import keras
 import numpy as np
@@ -67,9 +68,10 @@ def take_network(network: keras.Model, image_shape: tuple, preprocess, weights, 
 
 def mend_hub() -> None:
     """Let Keras find a shape by itself that KerasHub 0.32 gets wrong: it counts a class token that SigLIP has not."""
-    from keras_hub.src.models.siglip.siglip_layers import SigLIPVisionEmbedding
+    with suppress(ImportError):  # another version may have it elsewhere, and texts do not need it
+        from keras_hub.src.models.siglip.siglip_layers import SigLIPVisionEmbedding
 
-    SigLIPVisionEmbedding.compute_output_shape = keras.Layer.compute_output_shape
+        SigLIPVisionEmbedding.compute_output_shape = keras.Layer.compute_output_shape
 
 
 def _check_shapes(network: keras.Model, image_shape: tuple) -> None:
