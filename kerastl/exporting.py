@@ -14,7 +14,7 @@ from kerastl.data import ImageData, check_image_data
 from kerastl.evaluation import both_classes
 from kerastl.files import written_together
 from kerastl.formats import FORMATS, Answer, need, write_litert
-from kerastl.in_use import without_augmentation
+from kerastl.in_use import in_float32, without_augmentation
 from kerastl.inputs import check_size, check_values, resize_of
 from kerastl.prediction import AnyModel, open_model
 from kerastl.quiet import no_retracing_warnings, quiet_stderr
@@ -106,7 +106,7 @@ def export(
     labels = _labels_of(path)
     with written_together(path) as unfinished:
         try:
-            with _quiet():
+            with _quiet(), in_float32(in_use):
                 if int8 is None:
                     kind.write(in_use, unfinished)
                 else:
@@ -192,11 +192,16 @@ def _compare(name: str, answer: Answer, model: keras.Model, batches) -> tuple[in
     """How many pictures; the largest difference of a probability; the share with the same most probable class."""
     given, expected = [], []
     for images in batches:
+        expected.append(model.predict_on_batch(images))
+        if not np.isfinite(expected[-1]).all():
+            raise ValueError(
+                f"{model.name!r} gives {expected[-1][~np.isfinite(expected[-1])][0]} for a picture: its training went "
+                "wrong. Train again, at a lower rate."
+            )
         try:
-            given.append(answer(images))
+            given.append(np.reshape(answer(images), expected[-1].shape))
         except Exception as error:  # each runtime has errors of its own
             raise _cannot(name, error) from error
-        expected.append(model.predict_on_batch(images))
     given, expected = np.concatenate(given), np.concatenate(expected)
     first, second = (both_classes(values).argmax(axis=1) for values in (given, expected))
     return len(given), float(np.abs(given - expected).max()), float(np.mean(first == second))

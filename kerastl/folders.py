@@ -46,7 +46,8 @@ def find_files(folder: Path, places: dict[str, dict[str, Path]]) -> tuple[list[F
     found, outside = [], []
     for part, classes in places.items():
         for class_name, place in classes.items():
-            for file in _pictures_within(place, _real(folder), set(), outside):
+            around = {_real(parent) for parent in [*place.parents, *_real(place).parents]}  # there, other classes lie
+            for file in _pictures_within(place, _real(folder), around, outside):
                 name = unicodedata.normalize("NFC", file.relative_to(place).as_posix())
                 found.append(Found(file, part, class_name, name))
     return found, outside
@@ -78,7 +79,7 @@ def read_folder(folder: Path, size: tuple[int, int]) -> Pictures:
 def _pictures_within(folder: Path, source: Path, seen: set[Path], outside: list[Path]) -> list[Path]:
     """The pictures of a class folder and of the folders in it, each folder once. Links lead nowhere out of the source.
 
-    `seen` are folders that have been looked into; `outside` takes each link that is left out.
+    `seen` are folders that are not looked into (again); `outside` takes each link that is left out.
     """
 
     def stays(entry: Path) -> bool:

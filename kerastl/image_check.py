@@ -2,7 +2,7 @@
 
 import os
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
@@ -14,9 +14,8 @@ from kerastl.checks import check_file
 from kerastl.doubles import SIDE, difference_hash, near_pairs
 from kerastl.folders import find_files, find_places, nearest_parent
 from kerastl.reading import UnreadableError, file_notes, read_image
-from kerastl.sources import digest
+from kerastl.sources import FEW, digest
 
-FEW = 10  # pictures of a class in the training part; with fewer it is called near-empty
 SHOWN = 10  # lines of a kind when a check is printed
 
 
@@ -57,7 +56,7 @@ class ImageCheck(NamedTuple):
     unreadable: list[Unreadable]
     doubles: list[list[Picture]]  # each a group of pictures with the same pixels
     near_doubles: list[NearDouble]  # those most alike first; of a group of doubles only its first picture
-    near_empty: dict[str, int]  # {class name: pictures in the training part}, below `FEW`
+    near_empty: dict[str, int]  # {class name: pictures in the training part}, below what `needed` says
 
     def __bool__(self) -> bool:
         return bool(self.unreadable or self.doubles or self.near_doubles or self.near_empty)
@@ -81,7 +80,8 @@ class ImageCheck(NamedTuple):
         ]
         lines += _section("Nearly the same (bits of 64 that differ)", pairs)
         few = [f"{name}: {count}" for name, count in self.near_empty.items()]
-        lines += _section(f"Fewer than {FEW} pictures to train on", few)
+        use = "to train on" if len(parts) > 1 else "for training, validation and test"
+        lines += _section(f"Fewer than {needed(parts)} pictures {use}", few)
         return "\n".join([*lines, *([] if self else ["", "Nothing was found."])])
 
 
@@ -138,8 +138,13 @@ def check_images(source: str | os.PathLike) -> ImageCheck:
             NearDouble(groups[first][0], groups[second][0], bits)
             for first, second, bits in near_pairs(np.array(list(hashes.values()), np.uint64))
         ],
-        {name: count for name, count in counts["train"].items() if count < FEW},
+        {name: count for name, count in counts["train"].items() if count < needed(counts)},
     )
+
+
+def needed(parts: Collection[str]) -> int:
+    """Pictures that each class needs in the training part: twice as many if all other parts are taken from it."""
+    return FEW if len(parts) > 1 else 2 * FEW
 
 
 def _look_at(path: Path) -> tuple[bytes, int] | str:

@@ -20,11 +20,9 @@ from kerastl.data import ImageData, make_dataset
 from kerastl.folders import list_folder, nearest_parent
 from kerastl.hugging_face import is_hugging_face, list_hugging_face
 from kerastl.resizing import DEFAULT, check_resize
-from kerastl.sources import DEFAULT_SIZE, PART_NAMES, Pictures, check_filled, read_listing
+from kerastl.sources import DEFAULT_SIZE, FEW, PART_NAMES, Pictures, check_filled, read_listing
 from kerastl.splitting import check_splitting, draw_places, find_units, set_parts_aside
 from kerastl.tables import list_table, list_table_file
-
-FEW = 5  # training images of a class, below which a warning names it
 
 
 def load_images(

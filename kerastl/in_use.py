@@ -1,12 +1,14 @@
 """The model as others use it: without the layers that act by chance in training."""
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import keras
 import numpy as np
 
 from kerastl.calls import call_again, find_calls
-from kerastl.graph import is_network
+from kerastl.graph import all_layers, is_network
 from kerastl.inputs import resize_of, takes_texts
 
 
@@ -48,6 +50,22 @@ def without_augmentation(model: keras.Model) -> keras.Model:
     in_use(model.inputs[0])  # Keras refuses to export a model to ONNX that was never called
     _check_it_is_calm(in_use)
     return in_use
+
+
+@contextmanager
+def in_float32(model: keras.Model) -> Iterator[None]:
+    """The layers compute with 32 bits in this block, also those that were trained with 16 (mixed precision).
+
+    A file then answers the same on each processor, and LiteRT, which has no convolution of 16 bits, can hold it.
+    """
+    changed = {layer: layer.dtype_policy for layer in all_layers(model) if layer.compute_dtype != "float32"}
+    try:
+        for layer in changed:
+            layer.dtype_policy = "float32"
+        yield
+    finally:
+        for layer, policy in changed.items():
+            layer.dtype_policy = policy
 
 
 def _check_it_is_calm(model: keras.Model) -> None:

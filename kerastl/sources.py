@@ -22,6 +22,7 @@ PART_NAMES = {  # the names under which a part is found, in capitals, too
 }
 READ_AT_ONCE = 16  # files, by one core; then they leave memory again if they go to a file
 DEFAULT_SIZE = (224, 224)
+FEW = 5  # training images of a class, below which it is named to the user
 
 
 class Listing(NamedTuple):

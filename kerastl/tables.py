@@ -19,7 +19,9 @@ PART_COLUMNS = ("split", "part")
 
 def list_table(table, groups: str | None = None) -> Listing:
     """The pictures of a DataFrame; paths that are not absolute count from the working directory."""
-    return _list_columns({str(name): list(table[name]) for name in table.columns}, Path(), "The table", groups)
+    _check_names(names := [str(name) for name in table.columns], "The table")
+    columns = (table[name] for name in table.columns)
+    return _list_columns(dict(zip(names, map(list, columns), strict=True)), Path(), "The table", groups)
 
 
 def list_table_file(file: Path, groups: str | None = None) -> Listing:
@@ -42,9 +44,8 @@ def read_columns(file: Path) -> dict[str, list[str]]:
             f"{str(file)!r} is no table: {error} (line {table.line_num}). A quotation mark inside a text is written "
             'twice, and the text between two of them: "She said ""no"".".'
         ) from None
-    if len(set(names)) < len(names):
-        raise ValueError(f"{str(file)!r} has the columns {list_some(names)}. Expected each name once.")
     where = repr(str(file))
+    _check_names(names, where)
     refuse_rows(
         where,
         [len(row) > len(names) for row in rows],
@@ -53,6 +54,11 @@ def read_columns(file: Path) -> dict[str, list[str]]:
     )
     rows = [row + [""] * (len(names) - len(row)) for row in rows]
     return {name: [row[place].strip() for row in rows] for place, name in enumerate(names)}
+
+
+def _check_names(names: list[str], where: str) -> None:
+    if len(set(names)) < len(names):
+        raise ValueError(f"{where} has the columns {list_some(names)}. Expected each name once.")
 
 
 def read_text(file: Path) -> str:

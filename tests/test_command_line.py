@@ -321,7 +321,7 @@ def test_what_is_far_beyond_is_one_line(capsys, picture_folder, tmp_path, argume
     status = main(["train", str(picture_folder), *QUICK, "--layers", "5", "--out", "run", *arguments])
     said = capsys.readouterr()
     assert status in (0, 2)
-    errors = [line for line in said.err.splitlines() if not line.startswith("note: 3 of 3 classes have fewer than 10")]
+    errors = [line for line in said.err.splitlines() if not line.startswith("note: 3 of 3 classes have fewer than 5")]
     assert (len(errors) == 1) == (status == 2)
 
 

@@ -11,9 +11,13 @@ import pytest
 import tensorflow as tf
 
 import kerastl as tl
+from hub import BACKBONES, SHAPE
 from kerastl.__main__ import main
+from kerastl.bases import BASES
+from kerastl.data import make_dataset
 from kerastl.formats import FORMATS
-from kerastl.graph import find_base_model
+from kerastl.graph import all_layers, find_base_model
+from tiers import slow, weekly
 
 layers = keras.layers
 NAMES = ["blau", "grün", "チューリップ"]
@@ -78,6 +82,71 @@ def test_a_file_answers_in_its_runtime_as_the_model_does(augmenting, images, tmp
     assert sorted(os.listdir(tmp_path)) == sorted([name, f"{name}.labels.txt", *beside])
     assert f"({exported.format}, {exported.size / 1e6:.2f} MB)" in str(exported)
     assert "(pictures, 32, 32, 3)" in str(exported)
+
+
+FAMILIES = {base.family: name for name, base in reversed(BASES.items())}  # the first base of each
+QUICK = ("efficientnet", "vgg16", "ViT")
+REFUSED = {"MiT": [".onnx"], "Swin": [".xml"]}  # what their runtimes cannot run
+
+
+@pytest.mark.parametrize("family", [*slow(*QUICK[:2]), *weekly(*sorted(set(FAMILIES) - set(QUICK)))])
+def test_a_base_of_each_family_answers_in_each_runtime(family, tmp_path):
+    data = few_pictures(max(64, BASES[FAMILIES[family]].smallest_image))
+    check_in_each_runtime(tl.build_model(FAMILIES[family], data, weights=None), tmp_path)
+
+
+@pytest.mark.parametrize("name", [*slow(*QUICK[2:]), *weekly(*(name for name in BACKBONES if name not in QUICK))])
+def test_a_backbone_of_kerashub_answers_in_each_runtime_or_is_refused(name, tmp_path):
+    pytest.importorskip("keras_hub")
+    model = tl.build_model(BACKBONES[name](), few_pictures(SHAPE[0]), preprocess=layers.Rescaling(1 / 127.5, -1))
+    check_in_each_runtime(model, tmp_path, REFUSED.get(name, ()))
+
+
+def few_pictures(side: int) -> tl.ImageData:
+    pictures = np.random.default_rng(0).integers(0, 256, (6, side, side, 3), np.uint8)
+    part = make_dataset(pictures, np.arange(6) % 3)
+    return tl.ImageData(part, part, part, NAMES)
+
+
+def check_in_each_runtime(model, folder, refused=()):
+    images = np.random.default_rng(1).uniform(0, 255, (4, *model.input_shape[1:])).astype("float32")
+    images *= np.linspace(0.2, 1, 4, dtype="float32")[:, None, None, None]
+    values = tl.extract_features(model, make_dataset(images, np.arange(4) % 3))[0]
+    classifier = model.layers[-1]  # of random weights answers are all alike: stretch what differs
+    classifier.kernel.assign(np.asarray(classifier.kernel) / np.ptp(values @ np.asarray(classifier.kernel)))
+    expected = model.predict(images, verbose=0)
+    assert np.ptp(expected, axis=0).max() > 0.01
+    for ending in (".tflite", ".onnx", ".xml"):
+        for package in FORMATS[ending].packages:
+            pytest.importorskip(package)
+        if ending in refused:
+            with pytest.raises(RuntimeError, match=r"Nothing was written\. Choose another format"):
+                tl.export(model, folder / f"flowers{ending}", class_names=NAMES)
+            continue
+        file = tl.export(model, folder / f"flowers{ending}", class_names=NAMES).path
+        ask, most = ASK[file.name]
+        np.testing.assert_allclose(ask(file, images), expected, atol=10 * most, err_msg=ending)
+
+
+def test_a_model_of_mixed_precision_is_written_with_32_bits(data, images, tmp_path):
+    keras.config.set_dtype_policy("mixed_float16")
+    try:
+        model = tl.build_model("MobileNetV2", data, weights=None, alpha=0.35)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    before = [layer.compute_dtype for layer in all_layers(model)]
+    assert "float16" in before
+    file = tl.export(model, tmp_path / "f.tflite", class_names=NAMES).path
+    np.testing.assert_allclose(ask_litert(file, images), model.predict(images, verbose=0), atol=0.01)
+    assert [layer.compute_dtype for layer in all_layers(model)] == before
+
+
+def test_a_model_whose_training_went_wrong_is_not_written(augmenting, data, tmp_path):
+    augmenting.layers[-1].kernel.assign(np.nan * augmenting.layers[-1].kernel)
+    for arguments in ({}, {"int8": data}):
+        with pytest.raises(ValueError, match=r"gives nan for a picture: its training went wrong"):
+            tl.export(augmenting, tmp_path / "f.tflite", class_names=NAMES, **arguments)
+    assert os.listdir(tmp_path) == []
 
 
 def test_int8_is_smaller_and_computes_with_8_bits_and_agrees_on_most_pictures(augmenting, images, data, tmp_path):

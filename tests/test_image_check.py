@@ -12,10 +12,12 @@ from PIL import Image
 import kerastl as tl
 from kerastl.__main__ import main
 from kerastl.doubles import count_bits, difference_hash, near_pairs
-from kerastl.image_check import FEW, NearDouble, Picture
+from kerastl.image_check import NearDouble, Picture
 from kerastl.plots.style import WRONG
 from kerastl.reading import as_pixels, read_image
+from kerastl.sources import FEW
 
+EACH = 2 * FEW  # pictures of a class in a part
 pytestmark = pytest.mark.usefixtures("matplotlib_stays")
 
 
@@ -30,7 +32,7 @@ def clean(tmp_path):
     """Two parts, two classes, nothing wrong."""
     for number, place in enumerate(f"{part}/{name}" for part in ("train", "test") for name in ("cat", "dog")):
         (tmp_path / "pictures" / place).mkdir(parents=True)
-        for count in range(FEW):
+        for count in range(EACH):
             scene(100 * number + count).save(tmp_path / "pictures" / place / f"{count}.png")
     return tmp_path / "pictures"
 
@@ -41,9 +43,9 @@ def files(group) -> list[str]:
 
 def test_a_clean_folder_is_counted_and_nothing_is_found(clean):
     check = tl.check_images(clean)
-    assert check.counts == {part: {"cat": FEW, "dog": FEW} for part in ("train", "test")}
+    assert check.counts == {part: {"cat": EACH, "dog": EACH} for part in ("train", "test")}
     assert not check
-    assert str(check).splitlines()[1:3] == ["cat              10          10", "dog              10          10"]
+    assert str(check).splitlines()[1:3] == [f"{name}{EACH:>16}{EACH:>12}" for name in ("cat", "dog")]
     assert "Nothing was found." in str(check)
 
 
@@ -62,7 +64,7 @@ def test_what_cannot_be_read_is_listed_with_the_reason_and_left_where_it_is(clea
     assert list(reasons) == ["train/dog/cut.png", "train/dog/empty.jpg", "train/dog/page.jpg", "test/cat/bomb.png"]
     for part, said in zip(reasons.values(), ("ends too early", "is empty", "web page", "20,000×20,000"), strict=True):
         assert said in part
-    assert check.counts["train"]["dog"] == FEW
+    assert check.counts["train"]["dog"] == EACH
     assert "Cannot be read, and is left out: 4\n" in str(check)
     assert {path: path.read_bytes() for path in clean.rglob("*.*")} == before
 
@@ -102,10 +104,31 @@ def test_copies_that_were_changed_a_little_are_near_doubles(clean, how):
 
 
 def test_a_class_with_few_pictures_or_none_is_named(clean):
-    (clean / "train/dog/0.png").unlink()
+    for number in range(EACH - FEW + 1):
+        (clean / f"train/dog/{number}.png").unlink()
+    (clean / "train/cat/0.png").unlink()
     for part in ("train", "test"):
         (clean / part / "bird").mkdir()
-    assert tl.check_images(clean).near_empty == {"bird": 0, "dog": FEW - 1}
+    check = tl.check_images(clean)
+    assert check.near_empty == {"bird": 0, "dog": FEW - 1}
+    assert f"Fewer than {FEW} pictures to train on: 2\n" in str(check)
+    whole = tl.check_images(clean / "train")  # from these the pictures for validation and test are taken, too
+    assert whole.near_empty == {"bird": 0, "cat": EACH - 1, "dog": FEW - 1}
+    assert f"Fewer than {EACH} pictures for training, validation and test: 3\n" in str(whole)
+
+
+def test_a_class_that_load_images_warns_of_is_one_that_check_images_names(tmp_path):
+    for count in range(3, 12):
+        (tmp_path / f"{count:02}").mkdir()
+        for number in range(count):
+            scene(100 * count + number).save(tmp_path / f"{count:02}" / f"{number}.png")
+    named = set(tl.check_images(tmp_path).near_empty)
+    with pytest.warns(UserWarning, match="fewer than 5 training images") as caught:
+        data = tl.load_images(tmp_path, image_size=8)
+    warned = {name for name in data.class_names if f"'{name}'" in str(caught[0].message)}
+    assert "03" in warned
+    assert warned <= named
+    assert "11" not in named
 
 
 def test_of_many_copies_each_is_listed_once_and_few_lines_are_printed(clean):
@@ -124,7 +147,7 @@ def test_what_check_images_calls_unreadable_is_what_load_images_leaves_out(clean
         data = tl.load_images(clean, image_size=8)
     check = tl.check_images(clean)
     assert files(check.unreadable) == ["train/cat/bad.jpg"]
-    assert sum(len(labels) for part in data[:3] for _, labels in part) == 4 * FEW
+    assert sum(len(labels) for part in data[:3] for _, labels in part) == 4 * EACH
 
 
 @pytest.mark.parametrize("source", ["nowhere", "drawn_rockets"])

@@ -9,6 +9,7 @@ import tempfile
 import unicodedata
 import zipfile
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -150,6 +151,16 @@ def test_links_in_a_circle_are_walked_once(own_folder):
         assert len(contents(tl.load_images(own_folder, image_size=24))) == 30
 
 
+@links
+def test_links_back_to_a_folder_around_the_class_bring_no_pictures_of_other_classes(own_folder, tmp_path):
+    (own_folder / "red" / "up").symlink_to("..", target_is_directory=True)
+    (tmp_path / "set").mkdir()
+    shutil.move(own_folder, tmp_path / "set" / "train")
+    (tmp_path / "set" / "train" / "blue" / "all").symlink_to(tmp_path / "set", target_is_directory=True)
+    assert len(contents(tl.load_images(tmp_path / "set", image_size=24))) == 30
+    assert tl.check_images(tmp_path / "set").counts["train"] == {"blue": 10, "green": 10, "red": 10}
+
+
 def test_class_folders_that_are_numbers_are_in_the_order_of_numbers(picture_folder, tmp_path):
     for number in range(11):
         shutil.copytree(picture_folder / "red", tmp_path / str(number))
@@ -261,6 +272,12 @@ def test_a_table_with_other_parts_missing_labels_or_no_file_that_is_there_is_ref
     for missing in (None, float("nan")):
         with pytest.raises(ValueError, match=r"1 of 30 rows in The table have no label \(row 30"):
             tl.load_images(Table(file=files, label=[*labels[:29], missing]))
+    twice = Table(file=files, label=labels)
+    with (
+        mock.patch.object(Table, "columns", ["file", "label", "label"]),
+        pytest.raises(ValueError, match=r"The table has the columns file, label, label\. Expected each name once"),
+    ):
+        tl.load_images(twice)
     with pytest.raises(ValueError, match=r"has the label 0\.5\. Expected names or whole numbers"):
         tl.load_images(Table(file=files, label=[0.5] * 15 + [1.0] * 15))
     with pytest.raises(
