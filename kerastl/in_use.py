@@ -42,8 +42,10 @@ def without_augmentation(model: keras.Model) -> keras.Model:
             f"{model.name!r} takes texts, which are not augmented: export it as it is. It takes token ids, as its "
             "`preprocessor` makes them."
         )
+    base, scaled, features = calls.call.operation, calls.call.input_tensors[0], calls.call.outputs[0]
     tensors = {id(tensor): tensor for tensor in model.inputs}  # of the old model, and what stands for it in the new one
-    call_again([*calls.before, calls.call], tensors, calls.call.operation, leave_out=_can_go)
+    call_again(calls.before, tensors, base, leave_out=_can_go)
+    tensors[id(features)] = base(tensors[id(scaled)], training=False)
     call_again(calls.after, tensors)
     in_use = keras.Model(model.inputs[0], tensors[id(calls.output)], name=model.name)
     in_use.resize = resize_of(model)
@@ -54,11 +56,12 @@ def without_augmentation(model: keras.Model) -> keras.Model:
 
 @contextmanager
 def in_float32(model: keras.Model) -> Iterator[None]:
-    """The layers compute with 32 bits in this block, also those that were trained with 16 (mixed precision).
+    """Layers that keep 32 bits and compute with 16 (mixed precision) compute with 32 in this block, too.
 
     A file then answers the same on each processor, and LiteRT, which has no convolution of 16 bits, can hold it.
     """
-    changed = {layer: layer.dtype_policy for layer in all_layers(model) if layer.compute_dtype != "float32"}
+    mixed = (layer for layer in all_layers(model) if layer.variable_dtype == "float32" != layer.compute_dtype)
+    changed = {layer: layer.dtype_policy for layer in mixed}
     try:
         for layer in changed:
             layer.dtype_policy = "float32"
@@ -75,9 +78,8 @@ def _check_it_is_calm(model: keras.Model) -> None:
     by_itself, in_use = (keras.ops.convert_to_numpy(said) for said in (model(image), model(image, training=False)))
     if not np.allclose(by_itself, in_use, atol=1e-4, equal_nan=True):
         raise ValueError(
-            f"The base of {model.name!r} holds layers that act by chance, such as augmentation. Put them in front of "
-            "the base. Or say that the model is in use: `keras.Model(image, model(image, "
-            "training=False))`, where `image = keras.Input(model.input_shape[1:])`."
+            f"The base of {model.name!r} acts by chance. Expected layers that ask whether it is in training, "
+            "`call(self, x, training=None)`, as those of Keras do."
         )
 
 

@@ -1,8 +1,10 @@
 """What a model takes: pictures, or texts as token ids. The only place where texts become token ids."""
 
+from collections.abc import Sequence
+
 import keras
 
-from kerastl.checks import check_pixels
+from kerastl.checks import check_pixels, list_some
 from kerastl.resizing import UNKNOWN, check_resize
 
 
@@ -89,6 +91,15 @@ def check_size(shape, model) -> None:
         f"The images are {'×'.join(map(str, given))}, the model takes {'×'.join(map(str, taken))}: load them with "
         f"`image_size={size}`, or build the model with these data."
     )
+
+
+def check_classes(data, class_names: Sequence[str], given: str) -> None:
+    """Raise ValueError when images are not of the classes of a model. `given` is what errors call them."""
+    if list(data.class_names) != list(class_names):
+        raise ValueError(
+            f"{given!r} holds the classes {list_some(data.class_names)}. Expected those of the model, in the same "
+            f"order: {list_some(class_names)}."
+        )
 
 
 def check_values(values, model_input) -> None:

@@ -11,6 +11,7 @@ import pytest
 import tensorflow as tf
 
 import kerastl as tl
+from conftest import CLASS_NAMES
 from hub import BACKBONES, SHAPE
 from kerastl.__main__ import main
 from kerastl.bases import BASES
@@ -22,6 +23,11 @@ from tiers import slow, weekly
 layers = keras.layers
 NAMES = ["blau", "grün", "チューリップ"]
 pytestmark = pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="written with Keras on TensorFlow")
+
+
+@pytest.fixture
+def data(data) -> tl.ImageData:
+    return data._replace(class_names=NAMES)
 
 
 @pytest.fixture
@@ -108,12 +114,17 @@ def few_pictures(side: int) -> tl.ImageData:
     return tl.ImageData(part, part, part, NAMES)
 
 
+def stretch(model, images, times=1.0):
+    """Answers of random weights are all alike: multiply what differs."""
+    kernel = model.layers[-1].kernel
+    values = tl.extract_features(model, make_dataset(images, np.zeros(len(images), np.int64)))[0] @ np.asarray(kernel)
+    kernel.assign(np.asarray(kernel) * (times / np.ptp(values, axis=0).max()))
+
+
 def check_in_each_runtime(model, folder, refused=()):
     images = np.random.default_rng(1).uniform(0, 255, (4, *model.input_shape[1:])).astype("float32")
     images *= np.linspace(0.2, 1, 4, dtype="float32")[:, None, None, None]
-    values = tl.extract_features(model, make_dataset(images, np.arange(4) % 3))[0]
-    classifier = model.layers[-1]  # of random weights answers are all alike: stretch what differs
-    classifier.kernel.assign(np.asarray(classifier.kernel) / np.ptp(values @ np.asarray(classifier.kernel)))
+    stretch(model, images)
     expected = model.predict(images, verbose=0)
     assert np.ptp(expected, axis=0).max() > 0.01
     for ending in (".tflite", ".onnx", ".xml"):
@@ -129,16 +140,48 @@ def check_in_each_runtime(model, folder, refused=()):
 
 
 def test_a_model_of_mixed_precision_is_written_with_32_bits(data, images, tmp_path):
-    keras.config.set_dtype_policy("mixed_float16")
-    try:
-        model = tl.build_model("MobileNetV2", data, weights=None, alpha=0.35)
-    finally:
-        keras.config.set_dtype_policy("float32")
+    def build(policy):
+        keras.config.set_dtype_policy(policy)
+        try:
+            return tl.build_model("MobileNetV2", data, weights=None, alpha=0.35)
+        finally:
+            keras.config.set_dtype_policy("float32")
+
+    model, whole = build("mixed_bfloat16"), build("float32")
+    stretch(model, images, 30)  # so that 16 bits differ by much from 32
+    whole.set_weights(model.get_weights())
     before = [layer.compute_dtype for layer in all_layers(model)]
-    assert "float16" in before
-    file = tl.export(model, tmp_path / "f.tflite", class_names=NAMES).path
-    np.testing.assert_allclose(ask_litert(file, images), model.predict(images, verbose=0), atol=0.01)
+    assert "bfloat16" in before
+    expected = whole.predict(images, verbose=0)
+    assert np.abs(model.predict(images, verbose=0) - expected).max() > 0.02
+    exported = tl.export(model, tmp_path / "f.tflite", class_names=NAMES)
+    np.testing.assert_allclose(ask_litert(exported.path, images), expected, atol=1e-3)
     assert [layer.compute_dtype for layer in all_layers(model)] == before
+
+
+def test_a_wrong_answer_is_seen_also_where_all_probabilities_are_small(data, images, tmp_path, monkeypatch):
+    names = [f"class {number}" for number in range(200)]
+    model = tl.build_model("MobileNetV2", data._replace(class_names=names), weights=None, alpha=0.35)
+    stretch(model, images)
+    kind = FORMATS[".tflite"]
+    turned = kind._replace(open=lambda path: lambda images: kind.open(path)(images)[:, ::-1])
+    monkeypatch.setitem(FORMATS, ".tflite", turned)
+    with pytest.raises(RuntimeError, match=r"differ by .*, more than .*Nothing was written"):
+        tl.export(model, tmp_path / "f.tflite", class_names=names)
+
+
+@pytest.mark.parametrize("ending", ["", ".tflite"])
+def test_augmentation_inside_the_base_that_acts_seldom_does_not_act_in_the_file(data, images, tmp_path, ending):
+    image = keras.Input((32, 32, 3))
+    x = layers.RandomInvert(0.05, value_range=(0, 1))(image) if hasattr(layers, "RandomInvert") else image
+    x = layers.RandomFlip()(x)
+    network = keras.Model(image, layers.Conv2D(8, 3, activation="relu")(x))
+    model = tl.build_model(network, data, preprocess=layers.Rescaling(1 / 255), augment=False)
+    stretch(model, images)
+    exported = tl.export(model, tmp_path / f"f{ending}", class_names=NAMES)
+    answer = FORMATS[ending].open(exported.path)
+    for _ in range(20):
+        np.testing.assert_allclose(answer(images), model.predict(images, verbose=0), atol=1e-4)
 
 
 def test_a_model_whose_training_went_wrong_is_not_written(augmenting, data, tmp_path):
@@ -173,7 +216,7 @@ def test_the_saved_file_and_what_load_gives_are_taken(augmenting, images, tmp_pa
 
 
 def test_the_command_line_calibrates_with_a_folder(augmenting, picture_folder, tmp_path, capsys):
-    file = tl.save(augmenting, tmp_path / "model.keras", NAMES)
+    file = tl.save(augmenting, tmp_path / "model.keras", CLASS_NAMES)
     assert main(["export", str(file), str(tmp_path / "f.tflite"), "--int8", str(picture_folder)]) == 0
     assert "(LiteRT, int8, " in capsys.readouterr().out
 
@@ -202,10 +245,18 @@ def test_what_cannot_be_exported_is_an_error_that_says_what_to_do(augmenting, da
     error(FileExistsError, "'[^']*there' is there already", "there")
     error(FileExistsError, "'[^']*file' is there already", "file")
     error(FileNotFoundError, "There is no folder", "nowhere/f.tflite")
-    error(ValueError, r"Received the class name 'a\\nb'", names=["a\nb", "c", "d"])
+    for name in ("a\nb", "", "\udc80"):
+        error(ValueError, r"Received the class name .*Expected names of one line", names=[name, "c", "d"])
+    for path in (".onnx", "x.onnx."):
+        error(ValueError, r"Expected one that ends in \.tflite", path)
     error(ValueError, "Expected 3 strings", names=["a"])
     error(ValueError, "Received a bare model", names=None)
     error(TypeError, "Expected ImageData", int8=data.train)
+    error(
+        ValueError,
+        "'int8' holds the classes .*Expected those of the model",
+        int8=data._replace(class_names=NAMES[::-1]),
+    )
     error(ValueError, "train dataset is empty", int8=data._replace(train=data.train.take(0)))
     scaled = data.train.map(lambda images, labels: (images / 255, labels))
     error(ValueError, "0–255|0 to 255", int8=data._replace(train=scaled))

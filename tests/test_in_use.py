@@ -144,15 +144,35 @@ def test_what_acts_by_chance_and_scales_in_use_is_an_error_with_a_way_out(toy, i
     np.testing.assert_allclose(in_use(images), model.predict(images, verbose=0), atol=1e-4)
 
 
-def test_augmentation_inside_the_base_is_an_error_with_a_way_out(images):
-    layers = keras.layers
-    pixels = keras.Input(images.shape[1:])
-    base = keras.Model(pixels, layers.Conv2D(4, 3)(layers.RandomFlip()(layers.RandomBrightness(0.5)(pixels))))
-    image = keras.Input(images.shape[1:])
+class Noise(layers.Layer):
+    def call(self, x):
+        return x + keras.random.normal(keras.ops.shape(x), seed=self.seed)
+
+    def build(self, _):
+        self.seed = keras.random.SeedGenerator(0)
+
+
+def with_base(*inside) -> keras.Model:
+    pixels, image = keras.Input((32, 32, 3)), keras.Input((32, 32, 3))
+    x = pixels
+    for layer in inside:
+        x = layer(x)
+    base = keras.Model(pixels, layers.Conv2D(4, 3)(x))
     features = layers.GlobalAveragePooling2D()(base(layers.Rescaling(1 / 255)(image)))
-    model = keras.Model(image, layers.Dense(3, activation="softmax")(features))
-    with pytest.raises(ValueError, match=r"base of .* holds layers that act by chance"):
-        tl.without_augmentation(model)
+    return keras.Model(image, layers.Dense(3, activation="softmax")(features))
+
+
+def test_augmentation_inside_the_base_does_not_act(images):
+    model = with_base(layers.RandomBrightness(0.5, value_range=(0, 1)), layers.RandomFlip())
+    in_use = tl.without_augmentation(model)
+    assert spread(model, images) > 1e-3
+    assert spread(in_use, images) == 0
+    np.testing.assert_allclose(in_use(images), model.predict(images, verbose=0), atol=1e-6)
+
+
+def test_a_layer_inside_the_base_that_always_acts_by_chance_is_an_error(images):
+    with pytest.raises(ValueError, match=r"base of .* acts by chance.*whether it is in training"):
+        tl.without_augmentation(with_base(Noise()))
 
 
 def test_a_model_without_a_base_is_an_error():

@@ -151,7 +151,8 @@ def make_parser() -> argparse.ArgumentParser:
         "export",
         "write a model for a phone, a server or another runtime",
         "Write the model in another format, without its augmentation, and the class names beside it, in\n"
-        "OUT.labels.txt. The file is asked in its own runtime first. A file OUT is replaced, a folder is not.",
+        "OUT.labels.txt. The file is asked in its own runtime first. Files of these names are replaced\n"
+        "(with .xml also a .bin), folders are not.",
     )
     export.add_argument("model", metavar="MODEL.keras", help="a file that train wrote")
     export.add_argument(

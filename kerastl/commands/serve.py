@@ -5,7 +5,7 @@ from pathlib import Path
 from kerastl.answers import Answers
 from kerastl.commands.printing import printable
 from kerastl.images import load_images
-from kerastl.inputs import as_model_takes
+from kerastl.inputs import as_model_takes, check_classes
 from kerastl.local_server import LocalServer
 from kerastl.saving import load
 
@@ -20,11 +20,7 @@ def run(args) -> None:
     if args.pictures is not None:
         print("reading the training pictures …", flush=True)
         data = load_images(args.pictures, batch_size=50, **as_model_takes(saved.model))
-        if data.class_names != saved.class_names:
-            raise ValueError(
-                f"{args.pictures!r} holds the classes {', '.join(data.class_names)[:200]}. Expected those of the "
-                f"model: {', '.join(saved.class_names)[:200]}."
-            )
+        check_classes(data, saved.class_names, args.pictures)
         pictures = data.train.take(MOST_PICTURES // 50)
     answers = Answers(saved, pictures)
     model = {"name": Path(args.model).name, "class_names": saved.class_names}
