@@ -7,6 +7,8 @@ import numpy as np
 
 from kerastl.extras import import_extra
 
+MUCH_FASTER = 0.8  # of the other's time: on a machine that does other things, too, times differ by less from run to run
+
 
 class BaseScore(NamedTuple):
     """What one base is worth, and what it costs. Of one that could not be measured only the name and the reason."""
@@ -57,6 +59,10 @@ class ComparedBases(NamedTuple):
         """The first, and those that these images do not show to be worse: the interval of the difference holds 0."""
         return [row for row in self.measured if np.subtract(*self.behind(row)) <= 0]
 
+    def is_random(self, row: BaseScore) -> bool:
+        """Whether a base has random weights, which say nothing about what it is worth with others."""
+        return ", weights=None" in row.name or (self.weights == "random" and ", weights=" not in row.name)
+
     def __str__(self) -> str:
         width = max(4, *(len(row.name) for row in self.rows))
         behind = "behind the first" if len(self.measured) > 1 else ""
@@ -79,17 +85,18 @@ class ComparedBases(NamedTuple):
                 "interval."
             )
             lines += self._about_weights()
-        if len(self.as_good) > 1:
-            fastest = min(self.as_good, key=lambda row: row.milliseconds)
-            names = "; ".join(row.name for row in self.as_good[1:])
-            lines.append(f"Not shown to be worse than the first: {names}.\nThe fastest of these and the first: ")
-            lines[-1] += f"{fastest.name}."
+        alike = [row for row in self.as_good if not self.is_random(row)]
+        if len(alike) > 1:
+            lines.append(f"Not shown to be worse than {alike[0].name}: {'; '.join(row.name for row in alike[1:])}.")
+            fastest = min(alike, key=lambda row: row.milliseconds)
+            if fastest.milliseconds < MUCH_FASTER * alike[0].milliseconds:
+                lines.append(f"The fastest of these is {fastest.name}.")
         return "\n".join(lines)
 
     def _about_weights(self) -> list[str]:
         own = [", weights=" in row.name for row in self.rows]
         lines = [] if all(own) else [f"weights: {self.weights}{', where a base names no others' * any(own)}"]
-        if (self.weights == "random" and not all(own)) or any(", weights=None" in row.name for row in self.rows):
+        if any(map(self.is_random, self.rows)):
             lines.append("Random weights say nothing about a trained base.")
         return lines
 

@@ -178,8 +178,10 @@ def _accuracies(values: np.ndarray, labels: np.ndarray, units: np.ndarray, folds
             "with at least two images of each."
         )
     probe = join(scale, linear.LogisticRegression(C=STRENGTH, max_iter=1000))
-    alone = len(np.unique(units)) == len(units)
-    kind = splits.StratifiedKFold if alone else splits.StratifiedGroupKFold
+    if len(np.unique(units)) == len(units):
+        kind, groups = splits.StratifiedKFold, None
+    else:
+        kind, groups = splits.StratifiedGroupKFold, units
     fewest = min(len(np.unique(units[labels == label])) for label in classes)
     if fewest < 2:
         raise ValueError(
@@ -187,7 +189,7 @@ def _accuracies(values: np.ndarray, labels: np.ndarray, units: np.ndarray, folds
             "image. Expected two at least."
         )
     parts = kind(min(folds, fewest), shuffle=True, random_state=seed)
-    return splits.cross_val_score(probe, values, labels, groups=units, cv=parts, error_score="raise")
+    return splits.cross_val_score(probe, values, labels, groups=groups, cv=parts, error_score="raise")
 
 
 def _time_batches(reader: keras.Model, images) -> float:

@@ -114,6 +114,8 @@ def _find_start(base: keras.Model, layers: int | str) -> int:
         names = [layer.name for layer in base.layers]
         blocks = {} if layers in names else first_layers(base)
         name = blocks.get(layers, layers)
+        if name not in names and layers[-1:].isdigit():  # "block_16", which the network's narrow places do not part
+            name = next((one for one in names if one.startswith(f"{layers}_")), name)
         if name not in names:
             near = suggest(layers, {*names, *(block for block in blocks if "…" not in block)})
             raise ValueError(

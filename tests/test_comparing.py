@@ -202,13 +202,22 @@ def test_the_interval_is_wider_than_that_of_independent_values_by_the_shared_tra
 
 
 def rows(*scores) -> ComparedBases:
-    return ComparedBases([BaseScore(str(n), np.array(s), 10, n, 1.0) for n, s in scores], 30, (8, 8), "imagenet")
+    scored = [BaseScore(str(n), np.array(s), 10, n if isinstance(n, int) else 1, 1.0) for n, s in scores]
+    return ComparedBases(scored, 30, (8, 8), "imagenet")
 
 
 def test_the_fastest_of_those_that_are_not_shown_to_be_worse_is_named():
     found = rows((9, [0.9, 0.8, 0.9]), (3, [0.8, 0.9, 0.8]), (1, [0.5, 0.4, 0.5]))
     assert [row.name for row in found.as_good] == ["9", "3"]
-    assert str(found).endswith("Not shown to be worse than the first: 3.\nThe fastest of these and the first: 3.")
+    assert str(found).endswith("Not shown to be worse than 9: 3.\nThe fastest of these is 3.")
+    near = rows((9, [0.9, 0.8, 0.9]), (8, [0.8, 0.9, 0.8]))  # times that differ by no more than from run to run
+    assert str(near).endswith("Not shown to be worse than 9: 8.")
+
+
+def test_a_base_of_random_weights_is_not_recommended():
+    found = rows((9, [0.9, 0.8, 0.9]), ("A, weights=None", [0.8, 0.9, 0.8]))
+    assert "Not shown to be worse" not in str(found)
+    assert "Random weights say nothing" in str(found)
 
 
 def test_the_picture_shows_each_measured_base_at_its_time_and_accuracy():
@@ -221,7 +230,8 @@ def test_the_picture_shows_each_measured_base_at_its_time_and_accuracy():
         (9, 0.867),
         (3, 0.833),
     ]
-    assert [text.get_text().split("\n")[0] for text in axes.texts] == ["9", "3"]
+    assert [text.get_text() for text in axes.texts] == ["1", "2"]
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["1  9, 0.0 MB", "2  3, 0.0 MB"]
     with pytest.raises(ValueError, match="No base was measured"):
         tl.plot_comparison(found._replace(rows=found.rows[2:]))
 
