@@ -200,7 +200,7 @@ def test_blanks_around_a_group_or_a_part_make_no_other_one(picture_folder):
     plants = [f"{blank}plant {plant_of(file)}{blank}" for file, blank in zip(files, blanks, strict=True)]
     table = Table({"file": files, " label ": [file.parent.name for file in files], "plant ": plants})
     assert plants_apart(tl.load_images(table, image_size=24, groups="plant"), picture_folder)
-    table["split "] = [("test" if plant_of(file) else "train") + blank for file, blank in zip(files, blanks, strict=True)]
+    table["split "] = [("train", "test", "test ", " test")[plant_of(file)] for file in files]
     assert len(held_in(tl.load_images(table, image_size=24))["test"]) == 21
 
 
