@@ -39,16 +39,16 @@ def unpacked(file: Path) -> Iterator[Path]:
         for member in members:
             _extract(archive, member, folder)
         inside = folders_in(folder)
-        with _said_of(file, place):
+        with _said_of(file, folder):
             yield inside[0] if len(inside) == 1 else folder
 
 
 @contextmanager
-def _said_of(file: Path, place: str) -> Iterator[None]:
+def _said_of(file: Path, folder: Path) -> Iterator[None]:
     """What is said in the block of the temporary folder, which is soon gone, is said of the archive."""
 
     def mend(said: Exception) -> Exception:
-        said.args = tuple(one.replace(place, str(file.parent)) if isinstance(one, str) else one for one in said.args)
+        said.args = tuple(one.replace(str(folder), str(file)) if isinstance(one, str) else one for one in said.args)
         return said
 
     show = warnings.showwarning

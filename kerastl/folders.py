@@ -113,9 +113,10 @@ def _find_beside(folder: Path, places: dict[str, dict[str, Path]]) -> list[LeftO
     found = []
     for other in folders_in(folder) if folder not in parts else []:
         if other not in parts and _holds_pictures(other):
-            called = any(other.name.lower() in names for names in PART_NAMES.values())
-            reason = "holds no class folders" if called else f"is not one of {', '.join(PART_NAMES)}"
-            found.append(LeftOut(other, reason, "Make it one to use its pictures, or take it out."))
+            said = f"is not one of {', '.join(PART_NAMES)}", "Name it so to use its pictures, or take it out."
+            if any(other.name.lower() in names for names in PART_NAMES.values()):
+                said = "holds no class folders", "Put its pictures into some, or take it out."
+            found.append(LeftOut(other, *said))
     for place in dict.fromkeys([folder, *parts]):
         if stray := [file.name for file in find_pictures(place) if _is_picture_name(file.name)]:
             reason = f"holds {len(stray)} picture{'s' * (len(stray) != 1)} outside its folders, first {stray[0]!r}"

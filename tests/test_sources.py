@@ -181,9 +181,9 @@ def test_class_folders_that_look_like_parts_are_asked_about(own_folder, tmp_path
 @pytest.mark.parametrize(
     ("beside", "said"),
     [
-        ("dev/red/00.jpg", r"dev' is not one of train, validation, test\. Make it one"),
+        ("dev/red/00.jpg", r"dev' is not one of train, validation, test\. Name it so"),
         ("extra/deep/er/00.JPG", r"extra' is not one of"),
-        ("test/00.jpg", r"test' holds no class folders\. Make it"),
+        ("test/00.jpg", r"test' holds no class folders\. Put"),
         ("train/00.jpg", r"train' holds 1 picture outside its folders, first '00\.jpg'\. Put"),
         ("00.jpg", r"set' holds 1 picture outside its folders"),
         ("._00.jpg", None),
