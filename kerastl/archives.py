@@ -6,6 +6,7 @@ import re
 import shutil
 import stat
 import tempfile
+import warnings
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -38,7 +39,26 @@ def unpacked(file: Path) -> Iterator[Path]:
         for member in members:
             _extract(archive, member, folder)
         inside = folders_in(folder)
-        yield inside[0] if len(inside) == 1 else folder
+        with _said_of(file, folder):
+            yield inside[0] if len(inside) == 1 else folder
+
+
+@contextmanager
+def _said_of(file: Path, folder: Path) -> Iterator[None]:
+    """What is said in the block of the temporary folder, which is soon gone, is said of the archive."""
+
+    def mend(said: Exception) -> Exception:
+        said.args = tuple(one.replace(str(folder), str(file)) if isinstance(one, str) else one for one in said.args)
+        return said
+
+    show = warnings.showwarning
+    with warnings.catch_warnings():
+        warnings.showwarning = lambda message, *where, **more: show(mend(message), *where, **more)
+        try:
+            yield
+        except ValueError as error:
+            mend(error)
+            raise
 
 
 def _extract(archive: zipfile.ZipFile, member: zipfile.ZipInfo, folder: Path) -> None:

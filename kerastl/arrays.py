@@ -56,7 +56,18 @@ def list_arrays(parts: Mapping[str, tuple], groups: Sequence | None = None) -> L
 def _as_pair(pair, part: str) -> tuple[np.ndarray, np.ndarray]:
     if not isinstance(pair, tuple | list) or len(pair) != 2:
         raise ValueError(f"The part {part!r} is a {type(pair).__name__}. Expected a pair of arrays, (images, labels).")
-    images, labels = map(np.asarray, pair)
+    if isinstance(pair[1], tuple | list) and getattr(next(iter(pair[1]), None), "ndim", 0) > 2:  # as keras.datasets
+        raise ValueError(
+            "Received two pairs of arrays, ((images, labels), (images, labels)). Expected "
+            '{"train": (images, labels), "test": (images, labels)}.'
+        )
+    try:
+        images, labels = map(np.asarray, pair)
+    except ValueError as error:
+        raise ValueError(
+            f"The part {part!r} holds pictures, or labels, of different shapes. Expected one size for all. Resize "
+            "the pictures, or load their files: a table with the columns `file` and `label`."
+        ) from error
     if images.ndim == 4 and images.shape[-1] == 1:
         images = images[..., 0]
     if labels.ndim == 2 and labels.shape[1] == 1:  # as Keras gives those of CIFAR

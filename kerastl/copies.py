@@ -22,11 +22,11 @@ def check_groups(pictures: Pictures) -> None:
                 )
 
 
-def leave_copies_out(pictures: Pictures) -> None:
+def leave_copies_out(pictures: Pictures, strict: bool = False) -> None:
     """Take each picture out of `pictures.rows` that has a copy in a later part: what is tested must be new.
 
     Warns:
-        UserWarning: that was done.
+        UserWarning: that was done. With `strict` it is a ValueError.
     """
     seen, gone = set(), 0
     for part in ("test", "validation", "train"):
@@ -36,27 +36,31 @@ def leave_copies_out(pictures: Pictures) -> None:
             pictures.rows[part], gone = rows[~copies], gone + int(copies.sum())
             seen.update(pictures.digests[number] for number in rows.tolist())
     if gone:
-        warnings.warn(
+        said = (
             f"{gone} {'picture is' if gone == 1 else 'pictures are'} left out: the same pixels are in a later part, "
-            "too (of train, validation, test), and what a model has learned is no test of it.",
-            stacklevel=3,
+            "too (of train, validation, test), and what a model has learned is no test of it."
         )
+        if strict:
+            raise ValueError(f"{said} With strict=True that is an error: take them out. `check_images` names them.")
+        warnings.warn(said, stacklevel=3)
 
 
-def warn_of_two_labels(pictures: Pictures) -> None:
-    """Warn of copies of a picture that have different labels."""
-    copies = {}
-    for number in np.concatenate(list(pictures.rows.values())).tolist():
-        copies.setdefault(pictures.digests[number], []).append(number)
+def warn_of_two_labels(pictures: Pictures, strict: bool = False) -> None:
+    """Warn of copies of a picture that have different labels, in one part or in two. With `strict` raise ValueError."""
+    copies, several = {}, len(pictures.rows) > 1
+    for part, rows in pictures.rows.items():
+        for number in rows.tolist():
+            name = f"{pictures.class_names[pictures.labels[number]]}/{pictures.names[number]}"
+            copies.setdefault(pictures.digests[number], []).append((number, f"{part}/{name}" if several else name))
     lines = [
-        "the same picture: "
-        + list_some([f"{pictures.class_names[pictures.labels[one]]}/{pictures.names[one]}" for one in same])
+        "the same picture: " + list_some([name for _, name in same])
         for same in copies.values()
-        if len(set(pictures.labels[same].tolist())) > 1
+        if len({int(pictures.labels[number]) for number, _ in same}) > 1
     ]
     if lines:
         warn_of_files(
             f"{len(lines)} {'picture has' if len(lines) == 1 else 'pictures have'} more than one label",
             lines,
             ["Expected one: look at them, and remove the copies that are wrong."],
+            strict,
         )

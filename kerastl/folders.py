@@ -9,17 +9,17 @@ from typing import NamedTuple
 import numpy as np
 
 from kerastl.checks import list_some
-from kerastl.reading import find_pictures, read_image, warn_of_files
-from kerastl.sources import Listing, Pictures, find_part_names, order_classes, read_listing
+from kerastl.reading import find_pictures, picture_endings, read_image, warn_of_files
+from kerastl.sources import PART_NAMES, Listing, Pictures, find_part_names, order_classes, read_listing
 
 
 def folders_in(folder: Path) -> list[Path]:
     """The folders in a folder, sorted: all but hidden ones, and what a Mac puts into archives."""
-    return sorted(
-        entry
-        for entry in folder.iterdir()
-        if entry.is_dir() and not entry.name.startswith(".") and entry.name != "__MACOSX"
-    )
+    return sorted(entry for entry in folder.iterdir() if entry.is_dir() and not _is_hidden(entry.name))
+
+
+def _is_hidden(name: str) -> bool:
+    return name.startswith(".") or name == "__MACOSX"
 
 
 def nearest_parent(folder: Path) -> str:
@@ -38,11 +38,20 @@ class Found(NamedTuple):
     name: str  # within its class
 
 
-def find_files(folder: Path, places: dict[str, dict[str, Path]]) -> tuple[list[Found], list[Path]]:
-    """The files of a folder, in the order of parts, classes and names; and the links that lead out of it.
+class LeftOut(NamedTuple):
+    """A link, or a folder, that is not read, or not as a whole: what it is or does, and what to do."""
 
-    `places` are the class folders, as `find_places` gives them.
+    path: Path
+    reason: str
+    advice: str
+
+
+def find_files(folder: Path, places: dict[str, dict[str, Path]]) -> tuple[list[Found], list[LeftOut]]:
+    """The files of a folder, in the order of parts, classes and names; and what in it is not read.
+
+    `places` are the class folders, as `find_places` gives them. Warns where they look like parts.
     """
+    _warn_of_parts_as_classes(places["train"])
     found, outside = [], []
     for part, classes in places.items():
         for class_name, place in classes.items():
@@ -50,14 +59,15 @@ def find_files(folder: Path, places: dict[str, dict[str, Path]]) -> tuple[list[F
             for file in _pictures_within(place, _real(folder), around, outside):
                 name = unicodedata.normalize("NFC", file.relative_to(place).as_posix())
                 found.append(Found(file, part, class_name, name))
-    return found, outside
+    advice = "Expected what lies inside: copy it there, or load its own folder."
+    links = [LeftOut(link, "leads out of the folder", advice) for link in outside]
+    return found, links + _find_beside(folder, places)
 
 
 def list_folder(folder: Path, groups: Callable[[Path], object] | None = None) -> Listing:
     """The pictures of a folder. `groups` gives the group of a file by its path in the folder."""
     places = find_places(folder)
-    _warn_of_parts_as_classes(places["train"])
-    found, outside = find_files(folder, places)
+    found, left_out = find_files(folder, places)
     numbers = {name: number for number, name in enumerate(places["train"])}
     parts = np.array([one.part for one in found])
     return Listing(
@@ -67,7 +77,7 @@ def list_folder(folder: Path, groups: Callable[[Path], object] | None = None) ->
         list(places["train"]),
         [one.name for one in found],
         None if groups is None else [groups(one.file.relative_to(folder)) for one in found],
-        [f"{str(link)!r} leads out of {str(_real(folder))!r}" for link in outside],
+        [f"{str(one.path)!r} {one.reason}. {one.advice}" for one in left_out],
     )
 
 
@@ -95,6 +105,36 @@ def _pictures_within(folder: Path, source: Path, seen: set[Path], outside: list[
     for inside in sorted(folders_in(folder), key=Path.is_symlink):  # what a link names has its own name first
         files += _pictures_within(inside, source, seen, outside)
     return files
+
+
+def _find_beside(folder: Path, places: dict[str, dict[str, Path]]) -> list[LeftOut]:
+    """Folders with pictures that are no part, where there are parts; and pictures that lie in no class folder."""
+    parts = [next(iter(classes.values())).parent for classes in places.values()]
+    found = []
+    for other in folders_in(folder) if folder not in parts else []:
+        if other not in parts and _holds_pictures(other):
+            said = f"is not one of {', '.join(PART_NAMES)}", "Name it so to use its pictures, or take it out."
+            if any(other.name.lower() in names for names in PART_NAMES.values()):
+                said = "holds no class folders", "Put its pictures into some, or take it out."
+            found.append(LeftOut(other, *said))
+    for place in dict.fromkeys([folder, *parts]):
+        if stray := [file.name for file in find_pictures(place) if _is_picture_name(file.name)]:
+            reason = f"holds {len(stray)} picture{'s' * (len(stray) != 1)} outside its folders, first {stray[0]!r}"
+            found.append(LeftOut(place, reason, "Put each into the folder of its class, or take it out."))
+    return found
+
+
+def _holds_pictures(folder: Path) -> bool:
+    """Whether a picture lies in a folder, or in one within. Links are not followed."""
+    for _, inside, files in os.walk(folder):
+        if any(map(_is_picture_name, files)):
+            return True
+        inside[:] = [name for name in inside if not _is_hidden(name)]
+    return False
+
+
+def _is_picture_name(name: str) -> bool:
+    return not _is_hidden(name) and os.path.splitext(name)[1].lower() in picture_endings()
 
 
 def _real(path: Path) -> Path:

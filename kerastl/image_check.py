@@ -10,7 +10,6 @@ from typing import NamedTuple
 import numpy as np
 
 from kerastl.bases import BUNDLED_SETS, folder_of
-from kerastl.checks import check_file
 from kerastl.doubles import SIDE, difference_hash, near_pairs
 from kerastl.folders import find_files, find_places, nearest_parent
 from kerastl.reading import UnreadableError, file_notes, read_image
@@ -28,7 +27,7 @@ class Picture(NamedTuple):
 
 
 class Unreadable(NamedTuple):
-    """A file that `load_images` leaves out, relative to the folder, and the reason."""
+    """A file or folder that `load_images` does not read, relative to the folder, and the reason."""
 
     file: str
     reason: str
@@ -65,10 +64,11 @@ class ImageCheck(NamedTuple):
         parts = list(self.counts)
         names = list(self.counts[parts[0]])
         width = max(map(len, ["class", *names])) + 2
-        lines = ["".join([f"{'class':<{width}}", *(f"{part:>12}" for part in parts)])]
+        titles = parts if len(parts) > 1 else ["pictures"]  # which nobody has split yet
+        lines = ["".join([f"{'class':<{width}}", *(f"{title:>12}" for title in titles)])]
         for name in names:
             lines.append("".join([f"{name:<{width}}", *(f"{self.counts[part][name]:>12,}" for part in parts)]))
-        lines += _section("Cannot be read, and is left out", [f"{file}: {reason}" for file, reason in self.unreadable])
+        lines += _section("Not read", [f"{file}: {reason}" for file, reason in self.unreadable])
         groups = [
             f"{' = '.join(one.file for one in group)}{where(group)}"
             for group in sorted(self.doubles, key=lambda group: not where(group))
@@ -92,7 +92,7 @@ def check_images(source: str | os.PathLike) -> ImageCheck:
     do not want yourself: a near-double may be another photo of the same scene, which belongs to one part.
 
     Args:
-        source: a folder as `load_images` takes it, or the name of a bundled set.
+        source: a folder as `load_images` takes it, or the name of a bundled set; no zip file, and no table.
 
     Returns:
         `ImageCheck(folder, counts, unreadable, doubles, near_doubles, near_empty)`. Doubles are found by their pixels,
@@ -103,24 +103,21 @@ def check_images(source: str | os.PathLike) -> ImageCheck:
     Raises:
         FileNotFoundError, TypeError, ValueError: as `load_images` does, of a source that is no folder of classes.
 
+    Warns:
+        UserWarning: the class folders look like parts under other names.
+
     Example:
         >>> print(check_images("drawn_butterflies").near_empty)
         {}
     """
-    check_file(source)
-    folder = folder_of(source)
-    if not folder.is_dir():
-        raise FileNotFoundError(
-            f"There is no folder {os.fspath(source)!r}. Expected a folder with one folder of images for each class, or "
-            f"a bundled set ({', '.join(BUNDLED_SETS)}). {nearest_parent(folder)}"
-        )
+    folder = _folder_of(source)
     places = find_places(folder)
-    found, outside = find_files(folder, places)
+    found, left_out = find_files(folder, places)
     pictures = [Picture(str(one.file.relative_to(folder)), one.part, one.class_name) for one in found]
     with file_notes(), ThreadPoolExecutor(os.cpu_count()) as pool:
         seen = list(pool.map(lambda one: _look_at(folder / one.file), pictures))
     unreadable = [Unreadable(one.file, said) for one, said in zip(pictures, seen, strict=True) if isinstance(said, str)]
-    unreadable += [Unreadable(str(link.relative_to(folder)), "it is a link out of the folder") for link in outside]
+    unreadable += [Unreadable(str(one.path.relative_to(folder)), f"it {one.reason}") for one in left_out]
     readable = [(one, said) for one, said in zip(pictures, seen, strict=True) if not isinstance(said, str)]
     counts = {part: dict.fromkeys(classes, 0) for part, classes in places.items()}
     groups, hashes = defaultdict(list), {}
@@ -140,6 +137,22 @@ def check_images(source: str | os.PathLike) -> ImageCheck:
         ],
         {name: count for name, count in counts["train"].items() if count < needed(counts)},
     )
+
+
+def _folder_of(source) -> Path:
+    sets = ", ".join(BUNDLED_SETS)
+    expected = f"Expected a folder with one folder of images for each class, or the name of a bundled set ({sets})."
+    if not isinstance(source, str | os.PathLike):
+        raise TypeError(f"Received {type(source).__name__}. {expected}")
+    if not os.fspath(source):
+        raise ValueError(f"Received an empty name. {expected} The folder in which you are is '.'.")
+    folder = folder_of(source)
+    if folder.is_file():
+        advice = "Unpack an archive first; of a table, check the folder of its pictures."
+        raise ValueError(f"{str(folder)!r} is a file. {expected} {advice}")
+    if not folder.is_dir():
+        raise FileNotFoundError(f"There is no folder {os.fspath(source)!r}. {expected} {nearest_parent(folder)}")
+    return folder
 
 
 def needed(parts: Collection[str]) -> int:

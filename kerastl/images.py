@@ -2,6 +2,7 @@
 
 import os
 import warnings
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
@@ -19,6 +20,7 @@ from kerastl.copies import check_groups, leave_copies_out, warn_of_two_labels
 from kerastl.data import ImageData, make_dataset
 from kerastl.folders import list_folder, nearest_parent
 from kerastl.hugging_face import is_hugging_face, list_hugging_face
+from kerastl.reading import warn_of_files
 from kerastl.resizing import DEFAULT, check_resize
 from kerastl.sources import DEFAULT_SIZE, FEW, PART_NAMES, Pictures, check_filled, read_listing
 from kerastl.splitting import check_splitting, draw_places, find_units, set_parts_aside
@@ -71,7 +73,8 @@ def load_images(
         groups: what keeps images of one plant, patient or video in one part: for a folder or zip file a function that
             gives a file's group by its path in the folder (`lambda path: path.name.split("_")[0]`), for a table or
             `datasets` the name of a column, for arrays `(images, labels)` a sequence.
-        strict: raise an error where something cannot be read or is left out, instead of a warning.
+        strict: raise an error where something cannot be read or is left out, or a picture has two labels, instead of a
+            warning.
 
     Returns:
         `ImageData(train, validation, test, class_names)`; images uint8, labels int64. Each epoch shuffles `train` anew.
@@ -89,10 +92,12 @@ def load_images(
         ImportError: a name of TensorFlow Datasets, which is not installed.
 
     Warns:
-        UserWarning: files that are no readable images, and links out of the folder: they are left out, not deleted.
-            Files that are no pictures by their ending, such as .txt, are passed over
-            (`kerastl.reading.OTHER_ENDINGS`). Copies that are left out of one part, since they are in another. Copies
-            with different labels. Classes with fewer than five training images.
+        UserWarning: files that are no readable images, links out of the folder, folders with pictures beside `train`
+            that are no part, and pictures in no class folder: they are left out, not deleted. Files that are no
+            pictures by their ending, such as .txt, are passed over (`kerastl.reading.OTHER_ENDINGS`). Copies that are
+            left out of one part, since they are in another. Copies with different labels. Classes with fewer than five
+            training images, without any in another part, or with nearly the name of another. Class folders that look
+            like parts; a column that does, such as `subset`.
 
     Example:
         >>> load_images("drawn_flowers").class_names
@@ -104,9 +109,10 @@ def load_images(
     with _opened(source, groups) as read:
         pictures = read(size, resize, strict)
     _, labels, rows, class_names, names, groups, digests = pictures
-    leave_copies_out(pictures)
+    warn_of_two_labels(pictures, strict)
+    leave_copies_out(pictures, strict)
     check_filled(pictures)
-    warn_of_two_labels(pictures)
+    _warn_of_names(class_names)
     if groups is None:
         names, units = [f"{class_names[label]}/{name}" for label, name in zip(labels, names, strict=True)], [digests]
     else:
@@ -115,7 +121,7 @@ def load_images(
     shares, units = {"validation": validation_split, "test": test_split}, find_units(*units)
     set_parts_aside(rows, labels, draw_places(names, seed), units, shares, class_names)
     if not (isinstance(source, str) and source in BUNDLED_SETS):
-        _warn_of_few(labels[rows["train"]], class_names)
+        _warn_of_few(labels, rows, class_names)
     parts = [make_dataset(pictures.images, labels, batch_size, part == "train", rows[part]) for part in PART_NAMES]
     for part in parts:
         part.rows.units = units  # so that who splits them again keeps together what belongs together
@@ -146,6 +152,10 @@ def _opened(source, groups) -> Iterator[Callable[..., Pictures]]:
 @contextmanager
 def _opened_path(source, groups) -> Iterator[Callable[..., Pictures]]:
     name, path = os.fspath(source), Path(source).expanduser()
+    if path.suffix.lower() in (".csv", ".tsv", ".zip") and not path.exists():
+        raise FileNotFoundError(
+            f"There is no file {name!r}. Expected a path that counts from {str(Path.cwd())!r}, or an absolute one."
+        )
     if path.is_file() and path.suffix.lower() in (".csv", ".tsv"):
         yield partial(read_listing, list_table_file(path, _as_column(groups)))
         return
@@ -177,8 +187,27 @@ def _as_column(groups) -> str | None:
     return groups
 
 
-def _warn_of_few(labels: np.ndarray, class_names: list[str]) -> None:
-    counts = np.bincount(labels, minlength=len(class_names))
+def _warn_of_names(class_names: list[str]) -> None:
+    alike = defaultdict(list)
+    for name in class_names:
+        alike["".join(name.split()).casefold()].append(name)
+    lines = [", ".join(map(repr, names)) for names in alike.values() if len(names) > 1]
+    if lines:
+        advice = ["If they are one class, give it one name: put the pictures together."]
+        warn_of_files("Names of classes differ only in capitals or blanks", lines, advice)
+
+
+def _warn_of_few(labels: np.ndarray, rows: dict[str, np.ndarray], class_names: list[str]) -> None:
+    """Warn of classes of which there is little to learn from, and of those that a part does not measure."""
+    for part in ("validation", "test"):
+        none = [repr(class_names[label]) for label in np.setdiff1d(range(len(class_names)), labels[rows[part]])]
+        if none:
+            warnings.warn(
+                f"The {part} part has no image of {len(none)} of {len(class_names)} classes: {list_some(none)}. It "
+                "says nothing of them: add images, or leave the part out, so that some of each class are set aside.",
+                stacklevel=3,
+            )
+    counts = np.bincount(labels[rows["train"]], minlength=len(class_names))
     few = [f"{name!r} ({count})" for name, count in zip(class_names, counts, strict=True) if count < FEW]
     if few:
         warnings.warn(

@@ -155,6 +155,15 @@ def readable_formats() -> list[str]:
     return [name for name in FORMATS if name in Image.OPEN]
 
 
+@cache
+def picture_endings() -> set[str]:
+    """The endings of what may be read, as ".jpg"; also of what only a plugin reads."""
+    from PIL import Image
+
+    known = Image.registered_extensions().items()
+    return {".heic", ".heif", *(ending for ending, kind in known if kind in readable_formats())}
+
+
 def most_pixels() -> float:
     """The limit on the pixels that are decoded. Raises ValueError when the environment variable holds no number."""
     wanted = os.environ.get(MEGAPIXELS_VARIABLE, MOST_MEGAPIXELS)
@@ -229,7 +238,12 @@ def file_notes():
         warn_of_files(f"Pillow read {len(notes)} file{'s' * (len(notes) != 1)} with a remark", notes)
 
 
-def warn_of_files(what: str, lines: list[str], advice: list[str] = ()) -> None:
-    """Warn of what happened with some files, one line for each, but not of hundreds; and say what to do."""
+def warn_of_files(what: str, lines: list[str], advice: list[str] = (), strict: bool = False) -> None:
+    """Warn of what happened with some files, one line for each, but not of hundreds; and say what to do.
+
+    With `strict` raise ValueError, which names all of them.
+    """
+    if strict:
+        raise ValueError("\n  ".join([f"{what}, and strict=True:", *lines, *advice]))
     listed = "\n  ".join([*lines[:10], *[f"… and {len(lines) - 10} more"] * (len(lines) > 10), *advice])
     warnings.warn(f"{what}:\n  {listed}", stacklevel=4)

@@ -34,7 +34,7 @@ class Listing(NamedTuple):
     class_names: list[str]
     names: Sequence[str]  # of each picture, within its class: they decide who is set aside
     groups: Sequence[Any] | None = None  # of each picture: those of one group stay in one part
-    left_out: Sequence[str] = ()  # a line for each thing that is not read
+    left_out: Sequence[str] = ()  # a line for each thing that is not read, and what to do
     size: tuple[int, int] = DEFAULT_SIZE  # where nobody asks for another
 
 
@@ -73,9 +73,11 @@ def read_listing(
     """Read the pictures of a listing, each once.
 
     Raises:
+        TypeError: a group that is no key, such as a list.
         ValueError: a class has no readable picture to learn from, or a part none at all; with `strict`, something
             cannot be read, or is left out.
     """
+    _check_groups(() if listing.groups is None else listing.groups)
     count = len(listing.labels)
     images, digests, unreadable = find_room_for_pictures(count, size or listing.size), [b""] * count, {}
 
@@ -90,24 +92,31 @@ def read_listing(
 
     with file_notes(), ThreadPoolExecutor(os.cpu_count()) as pool:  # Pillow decodes outside the interpreter's lock
         list(pool.map(read_some, range(0, count, READ_AT_ONCE)))
-    _say_what_is_left_out(sorted(unreadable.values(), key=str), listing.left_out, strict)
+    if listing.left_out:
+        warn_of_files("Not read", listing.left_out, strict=strict)
+    if unreadable:
+        _say_what_is_unreadable(sorted(unreadable.values(), key=str), strict)
     rows = {part: np.setdiff1d(numbers, list(unreadable)) for part, numbers in listing.rows.items()}
     pictures = Pictures(images, listing.labels, rows, listing.class_names, listing.names, listing.groups, digests)
     check_filled(pictures)
     return pictures
 
 
-def _say_what_is_left_out(errors: list[UnreadableError], left_out: Sequence[str], strict: bool) -> None:
-    def say(what: str, lines: Sequence[str], advice: list[str]) -> None:
-        if strict:
-            raise ValueError("\n  ".join([f"{what}, and strict=True:", *lines, *advice]))
-        warn_of_files(f"{what}", lines, advice)
+def _check_groups(groups: Sequence) -> None:
+    for group in groups:
+        try:
+            hash(group)
+        except TypeError:
+            raise TypeError(
+                f"Received the group {group!r}, a {type(group).__name__}. Expected a text, a number or a tuple of them "
+                "for each picture. Of a list make one: `tuple(group)`."
+            ) from None
 
-    if left_out:
-        say("Not read", left_out, ["Expected what lies inside the source: copy it there, or load its own folder."])
-    if errors:
-        what = f"{len(errors)} unreadable {'file is' if len(errors) == 1 else 'files are'} left out"
-        say(what, [error.said for error in errors], sorted({f"Expected {error.expected}." for error in errors}))
+
+def _say_what_is_unreadable(errors: list[UnreadableError], strict: bool) -> None:
+    what = f"{len(errors)} unreadable {'file is' if len(errors) == 1 else 'files are'} left out"
+    advice = sorted({f"Expected {error.expected}." for error in errors})
+    warn_of_files(what, [error.said for error in errors], advice, strict)
 
 
 def check_filled(pictures: Pictures) -> None:

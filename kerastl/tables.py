@@ -9,19 +9,20 @@ import numpy as np
 
 from kerastl.checks import list_some
 from kerastl.reading import UnreadableError, read_image
-from kerastl.sources import Listing, find_part_names, number_labels
+from kerastl.sources import PART_NAMES, Listing, find_part_names, number_labels
 
 # What a column may be called, in capitals, too. The first that is there is taken.
 FILE_COLUMNS = ("file", "filename", "file_name", "path", "filepath", "image")
 LABEL_COLUMNS = ("label", "class")
 PART_COLUMNS = ("split", "part")
+LIKE_PART_COLUMNS = ("subset", "set", "fold")  # not taken, since they often hold something else
 
 
 def list_table(table, groups: str | None = None) -> Listing:
     """The pictures of a DataFrame; paths that are not absolute count from the working directory."""
-    _check_names(names := [str(name) for name in table.columns], "The table")
-    columns = (table[name] for name in table.columns)
-    return _list_columns(dict(zip(names, map(list, columns), strict=True)), Path(), "The table", groups)
+    names = _clean_names([str(name) for name in table.columns], "The table")
+    columns = ([_strip(value) for value in table[name]] for name in table.columns)
+    return _list_columns(dict(zip(names, columns, strict=True)), Path(), "The table", groups)
 
 
 def list_table_file(file: Path, groups: str | None = None) -> Listing:
@@ -45,7 +46,7 @@ def read_columns(file: Path) -> dict[str, list[str]]:
             'twice, and the text between two of them: "She said ""no"".".'
         ) from None
     where = repr(str(file))
-    _check_names(names, where)
+    names = _clean_names(names, where)
     refuse_rows(
         where,
         [len(row) > len(names) for row in rows],
@@ -53,12 +54,23 @@ def read_columns(file: Path) -> dict[str, list[str]]:
         "Put a value with a comma between quotation marks.",
     )
     rows = [row + [""] * (len(names) - len(row)) for row in rows]
-    return {name: [row[place].strip() for row in rows] for place, name in enumerate(names)}
+    return {name: [_strip(row[place]) for row in rows] for place, name in enumerate(names)}
 
 
-def _check_names(names: list[str], where: str) -> None:
-    if len(set(names)) < len(names):
-        raise ValueError(f"{where} has the columns {list_some(names)}. Expected each name once.")
+def _clean_names(names: list[str], where: str) -> list[str]:
+    """The names of columns without blanks around them. Capitals tell no two apart."""
+    names = [name.strip() for name in names]
+    if len({name.lower() for name in names}) < len(names):
+        raise ValueError(
+            f"{where} has the columns {list_some(names)}. Expected each name once, in small letters or capitals. Take "
+            "a column out, or name it otherwise."
+        )
+    return names
+
+
+def _strip(value):
+    """A text without blanks around it; anything else as it is."""
+    return value.strip() if isinstance(value, str) else value
 
 
 def read_text(file: Path) -> str:
@@ -105,8 +117,18 @@ def _list_columns(columns: Mapping[str, Sequence], folder: Path, where: str, gro
     if _find(columns, PART_COLUMNS):
         rows = _find_parts([str(part) for part in _take(columns, where, "split", PART_COLUMNS)], where)
     if groups is not None:
-        groups = _take(columns, where, groups, (groups.lower(),))
-    return Listing(read, labels, rows, class_names, [Path(file).as_posix() for file in files], groups)
+        groups = _take(columns, where, groups, (groups.strip().lower(),))
+    names = [Path(file).as_posix() for file in files]
+    return Listing(read, labels, rows, class_names, names, groups, _unused_parts(columns))
+
+
+def _unused_parts(columns: Mapping[str, Sequence]) -> list[str]:
+    """A line on a column that seems to hold the parts, but is not named so, where no other one is."""
+    known = {name for names in PART_NAMES.values() for name in names}
+    column = None if _find(columns, PART_COLUMNS) else _find(columns, LIKE_PART_COLUMNS)
+    if column is None or not all(str(value).lower() in known for value in columns[column]):
+        return []
+    return [f"The column {column!r} seems to hold the parts. Name it 'split' to use it, or take it out."]
 
 
 def _find(columns: Mapping[str, Sequence], names: Sequence[str]) -> str | None:

@@ -591,7 +591,7 @@ def test_a_tensorflow_datasets_name_with_one_part_is_split(tfds, tmp_path):
 
 
 def test_grey_images_of_tensorflow_datasets_become_rgb(tfds, tmp_path, monkeypatch):
-    monkeypatch.setattr("kerastl.images.leave_copies_out", lambda _: None)  # `mock_data` makes both parts alike
+    monkeypatch.setattr("kerastl.images.leave_copies_out", lambda *_: None)  # `mock_data` makes both parts alike
     write_metadata(tfds, "mnist", tmp_path, train=100, test=100)
     with tfds.testing.mock_data(num_examples=100, data_dir=tmp_path):
         data = tl.load_images("mnist", image_size=12)

@@ -515,7 +515,19 @@ def test_the_bar_counts_each_image_once_an_epoch_also_where_many_steps_run_in_on
 
 
 @pytest.mark.parametrize(
-    "weights", ["equal", {"blue": 2.0}, {3: 1.0}, [1, 1, 1], {1: "2"}, {1: -1.0}, {1: np.inf}, {1: None}]
+    "weights",
+    [
+        "equal",
+        {"blue": 2.0},
+        {3: 1.0},
+        [1, 1, 1],
+        {1: "2"},
+        {1: -1.0},
+        {1: np.inf},
+        {1: None},
+        {True: 3.0},
+        {0: 0, 1: 0, 2: 0},
+    ],
 )
 def test_class_weights_that_name_no_class_are_refused(toy, data, weights):
     with pytest.raises(

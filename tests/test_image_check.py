@@ -65,7 +65,7 @@ def test_what_cannot_be_read_is_listed_with_the_reason_and_left_where_it_is(clea
     for part, said in zip(reasons.values(), ("ends too early", "is empty", "web page", "20,000×20,000"), strict=True):
         assert said in part
     assert check.counts["train"]["dog"] == EACH
-    assert "Cannot be read, and is left out: 4\n" in str(check)
+    assert "Not read: 4\n" in str(check)
     assert {path: path.read_bytes() for path in clean.rglob("*.*")} == before
 
 
@@ -150,10 +150,41 @@ def test_what_check_images_calls_unreadable_is_what_load_images_leaves_out(clean
     assert sum(len(labels) for part in data[:3] for _, labels in part) == 4 * EACH
 
 
-@pytest.mark.parametrize("source", ["nowhere", "drawn_rockets"])
-def test_what_is_no_folder_is_an_error(source):
-    with pytest.raises(FileNotFoundError, match=rf"There is no folder '{source}'\. Expected a folder with one"):
+@pytest.mark.parametrize(
+    ("source", "error", "said"),
+    [
+        ("nowhere", FileNotFoundError, r"There is no folder 'nowhere'\."),
+        ("drawn_rockets", FileNotFoundError, r"There is no folder 'drawn_rockets'\."),
+        ((1, 2), TypeError, r"Received tuple\."),
+        ("", ValueError, r"Received an empty name\."),
+        (__file__, ValueError, r"test_image_check.py' is a file\."),
+    ],
+)
+def test_what_is_no_folder_is_an_error(source, error, said):
+    with pytest.raises(error, match=rf"{said} Expected a folder with one .* or the name of a bundled set"):
         tl.check_images(source)
+
+
+def test_what_lies_beside_the_class_folders_is_listed(clean):
+    (clean / "dev").mkdir()
+    shutil.copy(clean / "train/cat/0.png", clean / "dev")
+    shutil.copy(clean / "train/cat/0.png", clean / "train/stray.png")
+    check = tl.check_images(clean)
+    assert check.unreadable == [
+        ("dev", "it is not one of train, validation, test"),
+        ("train", "it holds 1 picture outside its folders, first 'stray.png'"),
+    ]
+
+
+def test_class_folders_that_look_like_parts_are_asked_about(clean):
+    (clean / "train").rename(clean / "training_set")
+    (clean / "test").rename(clean / "test_set")
+    with pytest.warns(UserWarning, match=r"Are these the classes: test_set, training_set\?"):
+        tl.check_images(clean)
+
+
+def test_without_parts_the_column_is_called_pictures(clean):
+    assert str(tl.check_images(clean / "train")).splitlines()[0].split() == ["class", "pictures"]
 
 
 # ---- the hash and its pairs
@@ -312,5 +343,5 @@ def test_a_link_out_of_the_folder_is_named(tmp_path):
     Image.new("RGB", (8, 8)).save(tmp_path / "elsewhere.png")
     (tmp_path / "photos" / "one" / "link.png").symlink_to(tmp_path / "elsewhere.png")
     check = tl.check_images(tmp_path / "photos")
-    assert check.unreadable == [("one/link.png", "it is a link out of the folder")]
+    assert check.unreadable == [("one/link.png", "it leads out of the folder")]
     assert check

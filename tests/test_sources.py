@@ -17,7 +17,9 @@ from PIL import Image
 
 import kerastl as tl
 from kerastl import archives
+from kerastl.bases import BUNDLED_SETS, bundled_folder
 from kerastl.data import as_arrays
+from kerastl.folders import find_files, find_places
 from kerastl.reading import read_image
 from kerastl.sources import digest
 
@@ -176,6 +178,54 @@ def test_class_folders_that_look_like_parts_are_asked_about(own_folder, tmp_path
         tl.load_images(tmp_path / "sets", image_size=24)
 
 
+@pytest.mark.parametrize(
+    ("beside", "said"),
+    [
+        ("dev/red/00.jpg", r"dev' is not one of train, validation, test\. Name it so"),
+        ("extra/deep/er/00.JPG", r"extra' is not one of"),
+        ("test/00.jpg", r"test' holds no class folders\. Put"),
+        ("train/00.jpg", r"train' holds 1 picture outside its folders, first '00\.jpg'\. Put"),
+        ("00.jpg", r"set' holds 1 picture outside its folders"),
+        ("._00.jpg", None),
+        ("LICENSE", None),
+        ("notes/list.txt", None),
+        ("labels/weights.mat", None),
+        (".cache/00.jpg", None),
+        ("extra/__MACOSX/00.jpg", None),
+        ("train/notes.rst", None),
+    ],
+)
+def test_what_lies_beside_parts_is_named_if_it_may_be_a_picture(own_folder, tmp_path, recwarn, beside, said):
+    (tmp_path / "set").mkdir()
+    shutil.move(own_folder, tmp_path / "set" / "train")
+    (tmp_path / "set" / beside).parent.mkdir(parents=True, exist_ok=True)
+    shutil.copy(tmp_path / "set/train/red/00.jpg", tmp_path / "set" / beside)
+    assert len(contents(tl.load_images(tmp_path / "set", image_size=24))) == 30
+    warned = [str(one.message) for one in recwarn if "Not read" in str(one.message)]
+    assert len(warned) == (said is not None)
+    if said:
+        assert re.search(said, warned[0])
+        with pytest.raises(ValueError, match=rf"(?s)Not read, and strict=True:.*{said}"):
+            tl.load_images(tmp_path / "set", image_size=24, strict=True)
+
+
+@pytest.mark.parametrize("name", BUNDLED_SETS)
+def test_of_a_bundled_set_everything_is_read(name):
+    folder = bundled_folder() / name
+    assert find_files(folder, find_places(folder))[1] == []
+
+
+def test_classes_that_a_part_lacks_and_names_that_are_alike_are_named(own_folder, tmp_path):
+    (own_folder / "green").rename(own_folder / "Re D")
+    with pytest.warns(UserWarning, match=r"(?s)differ only in capitals or blanks:\s+'Re D', 'red'\s+If they are one"):
+        tl.load_images(own_folder, image_size=24)
+    rows = [
+        (file, label, "test" if label == "red" and file.stem < "03" else "train") for file, label in rows_of(own_folder)
+    ]
+    with pytest.warns(UserWarning, match=r"The test part has no image of 2 of 3 classes: 'Re D', 'blue'\. It says"):
+        tl.load_images(write_table(tmp_path / "t.csv", rows, ("file", "label", "split")), image_size=24)
+
+
 SCRIPTS = ("花", "गुलाब", "وردة", "Ελιά", "a b, 'c'")
 
 
@@ -256,6 +306,11 @@ def test_a_file_of_a_table_that_is_not_there_is_left_out_and_named(picture_folde
         ([("a", "b", "c")], ("file", "label"), r"have more values than there are columns \(row 1,"),
         ([("a", "b")], ("file", "label"), r"has 1 class \(b\)\. Expected two or more"),
         ([("a", "0.5"), ("b", "1")], ("file", "file"), r"has the columns file, file\. Expected each name once"),
+        (
+            [("a", "b", "c")],
+            ("file", "label", " Label"),
+            r"columns file, label, Label\. Expected each name once",
+        ),
         ([], (), r"has the columns none"),
     ],
 )
@@ -286,6 +341,16 @@ def test_a_table_with_other_parts_missing_labels_or_no_file_that_is_there_is_ref
         tl.load_images(
             write_table(tmp_path / "t.csv", [(f"gone/{file.name}", "red") for file in files] + [("gone", "blue")])
         )
+
+
+def test_a_column_that_seems_to_hold_the_parts_is_named(picture_folder, recwarn):
+    files, labels = map(list, zip(*rows_of(picture_folder), strict=True))
+    for column, parts in (("Subset", ["val", "train", "Test"]), ("fold", ["1", "2", "3"]), ("split", ["train"] * 3)):
+        table = Table(file=files, label=labels, **{column: parts * 10}, set=parts * 10 if column == "split" else labels)
+        assert len(contents(tl.load_images(table, image_size=24))) == 30
+    warned = [str(one.message) for one in recwarn if "Not read" in str(one.message)]
+    assert len(warned) == 1
+    assert "The column 'Subset' seems to hold the parts. Name it 'split' to use it" in warned[0]
 
 
 @pytest.mark.parametrize("library", ["pandas", "polars"])
@@ -331,6 +396,11 @@ def test_grey_arrays_and_columns_of_labels_are_taken(arrays):
         (lambda x, y: {"train": (x, y), "rest": (x, y)}, r"Received the parts 'train', 'rest'"),
         (lambda x, y: {"train": x}, r"The part 'train' is a ndarray\. Expected a pair"),
         (lambda x, y: {}, r"Expected 'train'"),
+        (lambda x, y: ((x, y), (x, y)), r'two pairs of arrays.*Expected \{"train": \(images, labels\), "test": '),
+        (
+            lambda x, y: ([x[0], x[1, 1:]], y[:2]),
+            r"'train' holds pictures, or labels, of different shapes\. ",
+        ),
     ],
 )
 def test_arrays_that_cannot_be_meant_are_refused(arrays, change, said):
@@ -376,6 +446,24 @@ def test_a_damaged_file_in_a_zip_file_is_named_and_left_out(members, tmp_path, t
     with pytest.warns(UserWarning, match=r"(?s)1 unreadable file is left out.*photos\.zip/red/00\.jpg"):
         data = tl.load_images(path, image_size=24)
     assert len(contents(data)) == 29
+
+
+def test_what_is_said_of_a_zip_file_names_no_temporary_folder(members, tmp_path, temporary):
+    deep = write_zip(tmp_path / "deep.zip", {f"x/y/{name}": content for name, content in members.items()})
+    with pytest.raises(ValueError, match=r"Did you mean '.*/deep\.zip/x/y'\?") as caught:
+        tl.load_images(deep)
+    bad = {"red/bad.jpg": b"bad", "stray.jpg": members["red/00.jpg"]}
+    with pytest.warns(UserWarning, match=r"red/bad\.jpg|holds 1 picture") as warned:
+        tl.load_images(write_zip(tmp_path / "bad.zip", {**members, **bad}), image_size=24)
+    said = [str(caught.value), *(str(one.message) for one in warned)]
+    assert not [one for one in said if str(temporary) in one]
+    assert sum(f"'{tmp_path / 'bad.zip'}" in one for one in said) == 2
+
+
+@pytest.mark.parametrize("name", ["no.csv", "no.TSV", "./no.zip", "/no.zip"])
+def test_a_file_that_is_not_there_is_an_error(name):
+    with pytest.raises(FileNotFoundError, match=rf"There is no file '{name}'\. Expected a path that counts from"):
+        tl.load_images(name)
 
 
 def test_a_name_that_a_mac_wrote_is_read_as_it_was_written(members, tmp_path, temporary):

@@ -139,6 +139,23 @@ def test_copies_with_two_labels_are_named_and_stay_together(own_folder):
     assert sum(len(set(some)) for some in held.values()) == 30
 
 
+def test_copies_across_parts_with_two_labels_are_named_and_strict_takes_no_copies(picture_folder, tmp_path):
+    for part in ("train", "test"):
+        shutil.copytree(picture_folder, tmp_path / part)
+        for file in sorted((tmp_path / part).glob("*/*")):
+            if (int(file.stem) < 7) == (part == "test"):
+                file.unlink()
+    shutil.copy(tmp_path / "test/red/08.jpg", tmp_path / "train/red/new.jpg")
+    with pytest.raises(ValueError, match=r"1 picture is left out: .*With strict=True that is an error"):
+        tl.load_images(tmp_path, image_size=24, strict=True)
+    shutil.copy(tmp_path / "test/red/08.jpg", tmp_path / "train/blue/new.jpg")
+    said = r"(?s)1 picture has more than one label.*train/blue/new\.jpg, train/red/new\.jpg, test/red/08\.jpg"
+    with pytest.warns(UserWarning, match=said):
+        tl.load_images(tmp_path, image_size=24)
+    with pytest.raises(ValueError, match=said):
+        tl.load_images(tmp_path, image_size=24, strict=True)
+
+
 # ---- groups, from each source
 
 
@@ -171,6 +188,22 @@ def test_groups_stay_together_from_whatever_source(picture_folder, tmp_path, kin
     assert not all(plants_apart(data, picture_folder) for data in without)  # so this could fail
 
 
+class Table(dict):
+    """As a DataFrame of pandas or Polars, as far as it matters here."""
+
+    columns = property(list)
+
+
+def test_blanks_around_a_group_or_a_part_make_no_other_one(picture_folder):
+    files = sorted(picture_folder.glob("*/*"))
+    blanks = [" " * (number % 2) for number in range(len(files))]
+    plants = [f"{blank}plant {plant_of(file)}{blank}" for file, blank in zip(files, blanks, strict=True)]
+    table = Table({"file": files, " label ": [file.parent.name for file in files], "plant ": plants})
+    assert plants_apart(tl.load_images(table, image_size=24, groups="plant"), picture_folder)
+    table["split "] = [("train", "test", "test ", " test")[plant_of(file)] for file in files]
+    assert len(held_in(tl.load_images(table, image_size=24))["test"]) == 21
+
+
 def test_a_group_in_two_parts_of_the_source_is_an_error(picture_folder, tmp_path):
     for part in ("train", "test"):
         shutil.copytree(picture_folder, tmp_path / part)
@@ -187,6 +220,7 @@ def test_a_group_in_two_parts_of_the_source_is_an_error(picture_folder, tmp_path
         ("folder", "plant", r"Received groups='plant'\. Expected a function that gives the group of a file"),
         ("csv", len, r"Received groups=<built-in function len>\. Expected the name of a column"),
         ("csv", "pot", r"has the columns file, label\. Expected one named 'pot'"),
+        ("folder", lambda path: [path.stem], r"Received the group \['00'\], a list\. Expected a text, a number or"),
         ("arrays", [1, 2], r"Received 2 groups\. Expected one for each of the 24 images"),
     ],
 )

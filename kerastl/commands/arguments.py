@@ -48,7 +48,11 @@ def make_parser() -> argparse.ArgumentParser:
         "List what cannot be read, what is there twice or nearly, and classes with few pictures. Nothing\n"
         "is changed. Exit code 1: something was found.",
     )
-    pictures.add_argument("source", metavar="FOLDER_OR_NAME", help="as for train, without a download")
+    pictures.add_argument(
+        "source",
+        metavar="FOLDER_OR_NAME",
+        help="a folder of class folders, or a bundled set (drawn_flowers); no .zip or .csv file",
+    )
     pictures.add_argument("--json", action="store_true", help="print all that was found, as JSON")
     pictures.add_argument(
         "--picture", metavar="FILE.png", help="also draw the doubles, if there are any, into a new file"

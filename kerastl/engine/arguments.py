@@ -66,15 +66,16 @@ def whole_class_weight(class_weight, data: ImageData) -> dict[int, float] | None
     numbers = range(len(data.class_names))
     if isinstance(class_weight, str) and class_weight == "balanced":
         class_weight = _balanced(labels_of(data.train))
-    if hasattr(class_weight, "keys") and all(key in numbers for key in class_weight):
+    if hasattr(class_weight, "keys") and all(is_whole(key, least=0) and key in numbers for key in class_weight):
         weights = {number: class_weight.get(number, 1.0) for number in numbers}
-        if all(isinstance(weight, Real) and 0 <= weight < math.inf for weight in weights.values()):
+        known = all(isinstance(weight, Real) and 0 <= weight < math.inf for weight in weights.values())
+        if known and any(weights.values()):
             return {number: float(weight) for number, weight in weights.items()}
     example = ", ".join(f"{number}: 1.0" for number in numbers[:3])
     raise ValueError(
         f'Received class_weight={class_weight!r}. Expected "balanced", or {{number of a class: its weight}}, as '
-        f"{{{example}}}: a weight is 0 or more, and the numbers are the places in {list_some(data.class_names)}, "
-        "counted from 0."
+        f"{{{example}}}: a weight is 0 or more, one of them above 0, and the numbers are the places in "
+        f"{list_some(data.class_names)}, counted from 0."
     )
 
 
