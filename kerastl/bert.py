@@ -1,6 +1,6 @@
 """BERT for texts, by KerasHub: the network as a base like any other, and what makes token ids of texts.
 
-KerasHub is not needed for pictures: `pip install kerastl[text]`.
+KerasHub is not needed for pictures: `pip install 'kerastl[text]'`.
 """
 
 import warnings

@@ -69,7 +69,7 @@ def compare_bases(
     Raises:
         TypeError: no `ImageData`, or texts; `bases` is no list of names or pairs; an argument that a builder does not
             take.
-        ImportError: scikit-learn is not installed: `pip install kerastl[analysis]`.
+        ImportError: scikit-learn is not installed: `pip install 'kerastl[analysis]'`.
         ValueError: an unknown base; no base; fewer than two folds; a class with one image, or only one class with
             images; pixels that are scaled; the training images are others in each pass.
 

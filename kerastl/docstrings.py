@@ -90,7 +90,7 @@ def read_task(packages=PACKAGES) -> tuple[list[Docstring], list[str], list[int]]
         spec = importlib.util.find_spec(name)  # of a top-level package, it imports nothing
         if spec is None:
             raise ImportError(
-                f"The docstrings of {name} are part of this task. Install it: `pip install kerastl[text]`."
+                f"The docstrings of {name} are part of this task. Install it: `pip install 'kerastl[text]'`."
             )
         for docstring in read_docstrings(Path(spec.origin).parent):
             text = prose(docstring)

@@ -33,7 +33,7 @@ def build_model(
     Args:
         base: name of a Keras Application, such as "MobileNetV2". `kerastl.BASES` lists them all. For texts,
             "small_bert" (bundled) or a BERT of KerasHub, such as "bert_tiny_en_uncased" (downloaded once). Or a network
-            of your own without its head, or a backbone of KerasHub (`pip install kerastl[hub]`): a functional
+            of your own without its head, or a backbone of KerasHub (`pip install 'kerastl[hub]'`): a functional
             `keras.Model` from images (batch, height, width, 3) to features, (batch, height, width, channels), (batch,
             tokens, channels) or (batch, channels). It is used itself, with the weights that it has; it is no copy.
         data: `ImageData` or `TextData`; the image size and the number of classes come from it.

@@ -108,7 +108,7 @@ def _unknown(name: str, expected: str) -> tuple[str, str]:
     if not start:
         return "it is empty", expected
     if start[4:8] == b"ftyp" and start[8:12] in HEIC_BRANDS:
-        return "it is a HEIC picture, for which Pillow needs a plugin", "JPEG or PNG, or `pip install kerastl[heic]`"
+        return "it is a HEIC picture, for which Pillow needs a plugin", "JPEG or PNG, or `pip install 'kerastl[heic]'`"
     if start.lstrip().lower().startswith((b"<!doctype html", b"<html")):
         return "it is a web page, as a server sends it in the place of a picture", expected
     return "it is not a picture of a known kind", expected

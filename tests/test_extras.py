@@ -41,7 +41,7 @@ def without(monkeypatch):
 )
 def test_a_step_without_its_package_says_how_to_install_it(without, data, toy, package, extra, step):
     without(package)
-    with pytest.raises(ImportError, match=rf"needs {package}, .*`pip install kerastl\[{extra}\]`"):
+    with pytest.raises(ImportError, match=rf"needs {package}, .*`pip install 'kerastl\[{extra}\]'`"):
         step(data, toy)
 
 
@@ -64,7 +64,7 @@ def test_an_unknown_name_is_named_also_where_the_catalogue_is_not_installed(with
 
 def test_the_docstrings_of_a_package_that_is_not_there_are_an_error(monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(ImportError, match=r"pip install kerastl\[text\]"):
+    with pytest.raises(ImportError, match=r"pip install 'kerastl\[text\]'"):
         tl.load_texts("docstrings")
 
 

@@ -309,7 +309,7 @@ def test_whatever_is_damaged_ends_in_the_one_error_that_names_the_file(tmp_path,
         (b"", "it is empty"),
         (b"\n<!DOCTYPE html><html><body>404</body></html>", "it is a web page, as a server sends it"),
         (b"<html>", "it is a web page"),
-        (b"\0\0\0\x18ftypheic\0\0\0\0", r"it is a HEIC picture.*pip install kerastl\[heic\]"),
+        (b"\0\0\0\x18ftypheic\0\0\0\0", r"it is a HEIC picture.*pip install 'kerastl\[heic\]'"),
         (b"hello", "it is not a picture of a known kind"),
     ],
 )

@@ -338,7 +338,7 @@ def test_mistakes_are_told(data, monkeypatch):
     ):
         tl.build_model("bert_tiny_en_uncased", data)
     monkeypatch.setitem(sys.modules, "keras_hub", None)
-    with pytest.raises(ImportError, match=r"pip install kerastl\[text\]"):
+    with pytest.raises(ImportError, match=r"pip install 'kerastl\[text\]'"):
         build(data)
 
 

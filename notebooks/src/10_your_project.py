@@ -213,7 +213,8 @@ print(f"the same class for {small.agreement:.0%} of {small.asked} validation pic
 print("beside it, for the phone:", ", ".join(small.labels.read_text(encoding="utf-8").split()[:2]), "…")
 
 # %% [markdown]
-# Not everybody writes Python. In a terminal, with your own file and folder:
+# Not everybody writes Python. In a terminal, with the paths of your own file and folder (`print(file, folder)` shows those of
+# this lesson):
 #
 # ```
 # python -m kerastl serve mine.keras --pictures my_pictures
