@@ -38,8 +38,9 @@ Speed: pictures for each second of one processor core, {PIXELS}×{PIXELS} pixels
 {REPEATS} runs. *Frozen* is the pass of phase 1, which is made once for each picture. *Phase 2* is one step of
 training, as it is made in each epoch, on what the frozen part gave: the top {LAYERS} layers, or all where there are
 fewer, and the head. Seconds of the processor are counted, since other programs ran beside; they differ from machine
-to machine, so read the ratios. `python benchmarks/bases.py` measures the rows that have no speed yet, and writes this
-page.
+to machine, so read the ratios. Each row is one run, and no sure order of two that differ by less than a fifth: frozen,
+EfficientNetB1 read 34, 35 and 39 pictures in three runs, EfficientNetB2 33, 34 and 39. `python benchmarks/bases.py`
+measures the rows that have no speed yet, and writes this page.
 
 | base | parameters | layers | BatchNorm layers | native, pixels | smallest, pixels | MB | frozen, /s | phase 2, /s |
 |---|---|---|---|---|---|---|---|---|

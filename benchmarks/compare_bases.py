@@ -4,9 +4,9 @@
 
 FOLDER is `flower_photos` or `hymenoptera`, as for photos.py. `compare_bases` sees only the photos of `train`; then both
 phases train on them with the defaults, and the photos of `val` are tested once after each. Each seed draws the photos
-(with `--per-class`, so many of each class for training), the split, the random weights, the folds, and all that is
-chance in training. Every run is written to a JSON file when it is finished: stop the program and start it again at
-will.
+(with `--per-class`, so many of each class for training, and for `compare_bases` a quarter of that of the validation
+photos), the split, the random weights, the folds, and all that is chance in training. Every run is written to a JSON
+file when it is finished: stop the program and start it again at will.
 """
 
 import os
@@ -48,13 +48,20 @@ def load(args, seed: int) -> tl.ImageData:
     data = tl.load_images(args.source, image_size=args.image_size, seed=seed)
     if args.per_class is None:
         return data
-    images, labels = as_arrays(data.train)
-    few = few_of_each(labels, args.per_class, seed)
-    return data._replace(train=make_dataset(images[few], labels[few], shuffle=True))
+    return data._replace(train=few(data.train, args.per_class, seed))
+
+
+def few(dataset, per_class: int, seed: int):
+    images, labels = as_arrays(dataset)
+    rows = few_of_each(labels, per_class, seed)
+    return make_dataset(images[rows], labels[rows], shuffle=True)
 
 
 def compare(args, seed: int, base: str, arguments: dict) -> list[float]:
-    return [tl.compare_bases(load(args, seed), [(base, arguments)], seed=seed, verbose=0).rows[0].accuracy]
+    data = load(args, seed)
+    if args.per_class is not None:
+        data = data._replace(validation=few(data.validation, args.per_class // 4, seed))
+    return [tl.compare_bases(data, [(base, arguments)], seed=seed, verbose=0).rows[0].accuracy]
 
 
 def train(args, seed: int, base: str, arguments: dict) -> list[float]:
