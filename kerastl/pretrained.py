@@ -11,7 +11,7 @@ import keras
 from kerastl.bases import BUNDLED_WEIGHTS, Base, bundled_folder
 
 _OURS = {  # arguments of the builders that are decided here, or play no role without the top
-    *("include_top", "weights", "input_tensor", "input_shape", "pooling", "classes", "classifier_activation", "name"),
+    *("include_top", "weights", "input_tensor", "input_shape", "pooling", "classes", "classifier_activation"),
 }
 
 
