@@ -78,12 +78,13 @@ class Streamed:
 class Batches(keras.utils.PyDataset):
     """`Kept` or `Streamed` as `fit` reads it: each epoch has to be begun, and is then read once, in order."""
 
-    def __init__(self, source: Kept | Streamed, upper: keras.Model):
-        """Args: source, where they come from; upper, the part that learns."""
+    def __init__(self, source: Kept | Streamed, upper: keras.Model, class_weight: dict[int, float] | None = None):
+        """Args: source, where they come from; upper, the part that learns; class_weight, as of `whole_class_weight`."""
         super().__init__()
         self.kept, self.steps, self.images = source.kept, source.steps, source.images
         self.error: Exception | None = None  # why reading failed: TensorFlow would make an error of its own of it
         self._source, self._inputs, self._devices = source, upper.inputs, count_replicas(upper)
+        self._weights = None if class_weight is None else np.array([*class_weight.values()], keras.config.floatx())
         if source.kept:  # else the batches are looked at as they come
             last = (source.images - 1) % source.batch_size + 1
             check_shares([source.batch_size, last] if source.steps > 1 else [last], self._devices)
@@ -96,7 +97,7 @@ class Batches(keras.utils.PyDataset):
         if self._epoch is None or number != self._next:  # Keras only looks what batches look like; no epoch has begun
             size = (1 + number) * self._devices
             empty = [np.zeros((size, *tensor.shape[1:]), tensor.dtype) for tensor in self._inputs]
-            return single(empty), np.zeros(size, np.int64)
+            return self._batch(empty, np.zeros(size, np.int64))
         try:
             tensors, labels = next(self._epoch)
             if not self.kept:
@@ -112,7 +113,10 @@ class Batches(keras.utils.PyDataset):
         self._next += 1
         if self._next == self.steps:
             self._epoch = None
-        return single(tensors), labels
+        return self._batch(tensors, labels)
+
+    def _batch(self, tensors: list, labels: np.ndarray) -> tuple:  # Keras 3.6 cannot weigh a PyDataset's classes
+        return (single(tensors), labels, *(() if self._weights is None else [self._weights[labels]]))
 
     def begin(self) -> None:
         """Begin the next epoch."""

@@ -84,7 +84,7 @@ def _train(model, data, phase, epochs, learning_rate, views, class_weight, callb
         return history
     if backup and backup.epochs:
         _say(verbose, f"{phase} goes on after epoch {backup.epochs}, from {backup.file}")
-    training, validation = (Batches(source, upper) for source in sources)
+    training, validation = Batches(sources[0], upper, class_weight), Batches(sources[1], upper)
     with Progress(phase, verbose) as progress:
         before = [steps := Steps(upper), Epochs(upper, training, validation)]
         after = [history, best, Bar(progress, training), *([backup] if backup else []), Stop(upper)]
@@ -92,7 +92,7 @@ def _train(model, data, phase, epochs, learning_rate, views, class_weight, callb
             hooks = keras.callbacks.CallbackList(
                 [*before, *callbacks, *after], model=model, epochs=epochs, verbose=verbose, steps=training.steps
             )
-            stopped = _fit(upper, training, validation, epochs, backup.epochs if backup else 0, class_weight, hooks)
+            stopped = _fit(upper, training, validation, epochs, backup.epochs if backup else 0, hooks)
             if stopped:
                 hooks.on_train_end()
         except NotFiniteError:
@@ -121,7 +121,7 @@ def _train(model, data, phase, epochs, learning_rate, views, class_weight, callb
     return history
 
 
-def _fit(upper, training: Batches, validation: Batches, epochs: int, done: int, class_weight, hooks) -> bool:
+def _fit(upper, training: Batches, validation: Batches, epochs: int, done: int, hooks) -> bool:
     """Keras's own `fit` on the part that learns. Returns whether Ctrl-C stopped it."""
     try:
         upper.fit(
@@ -129,7 +129,6 @@ def _fit(upper, training: Batches, validation: Batches, epochs: int, done: int, 
             validation_data=validation,
             epochs=epochs,
             initial_epoch=done,
-            class_weight=class_weight,
             callbacks=hooks,
             shuffle=False,  # the batches come shuffled
             verbose=0,
