@@ -8,7 +8,8 @@ PYTEST = $(BIN)/python -m pytest -n 2 --dist loadfile
 SLOW_TOO = -m "not weekly and not browser"
 REQUIREMENTS = requirements.txt requirements-dev.txt pyproject.toml
 # The tests that hold on every backend of Keras.
-ON_BACKENDS = backends devices training fit freezing equality backup evaluation explain prediction saving command_line plots text
+ON_BACKENDS = backends devices training fit freezing equality backup evaluation explain prediction saving command_line plots text \
+	sources splitting resizing image_check comparing
 
 # And with every version of Keras.
 ON_VERSIONS = private vocabulary untrusted saving extras training prediction
