@@ -99,13 +99,12 @@ def _of_size(base: keras.Model, shape: tuple) -> keras.Model:
     return known[shape[1:]]
 
 
-def call_again(nodes: list, tensors: dict, closed: keras.Model | None = None, leave_out=lambda node: False) -> None:
+def call_again(nodes: list, tensors: dict, leave_out=lambda node: False) -> None:
     """Call the operations of some nodes again, on other tensors. Networks among them are opened.
 
     Args:
         nodes: in the order in which they run.
         tensors: by the id of a tensor that the nodes know, the one that stands for it now. What is made is added.
-        closed: a network that is called as a whole.
         leave_out: says of a node whether to go past it.
     """
     for node in nodes:
@@ -114,10 +113,10 @@ def call_again(nodes: list, tensors: dict, closed: keras.Model | None = None, le
         given = [tensors[id(tensor)] for tensor in node.input_tensors]
         if leave_out(node):
             made = given
-        elif is_network(node.operation) and node.operation is not closed:
+        elif is_network(node.operation):
             inside = node.operation
             tensors |= {id(old): new for old, new in zip(inside.inputs, given, strict=True)}
-            call_again(run_order(inside), tensors, closed, leave_out)
+            call_again(run_order(inside), tensors, leave_out)
             made = [tensors[id(tensor)] for tensor in inside.outputs]
         else:
             made = keras.tree.flatten(call_like(node, tensors))

@@ -47,15 +47,19 @@ def leave_copies_out(pictures: Pictures, strict: bool = False) -> None:
 
 def warn_of_two_labels(pictures: Pictures, strict: bool = False) -> None:
     """Warn of copies of a picture that have different labels, in one part or in two. With `strict` raise ValueError."""
-    copies, several = {}, len(pictures.rows) > 1
+    copies = {}
     for part, rows in pictures.rows.items():
         for number in rows.tolist():
-            name = f"{pictures.class_names[pictures.labels[number]]}/{pictures.names[number]}"
-            copies.setdefault(pictures.digests[number], []).append((number, f"{part}/{name}" if several else name))
+            copies.setdefault(pictures.digests[number], []).append((part, number))
+
+    def name(part: str, number: int) -> str:
+        where = f"{part}/" if len(pictures.rows) > 1 else ""
+        return f"{where}{pictures.class_names[pictures.labels[number]]}/{pictures.names[number]}"
+
     lines = [
-        "the same picture: " + list_some([name for _, name in same])
+        "the same picture: " + list_some([name(*one) for one in same])
         for same in copies.values()
-        if len({int(pictures.labels[number]) for number, _ in same}) > 1
+        if len({int(pictures.labels[number]) for _, number in same}) > 1
     ]
     if lines:
         warn_of_files(

@@ -100,20 +100,21 @@ def export(
     _check_names(class_names)
     if None in model.input_shape[1:] or model.input_shape[0] is not None:
         raise ValueError(f"The model takes {model.input_shape}. Expected any number of pictures, of one size.")
-    in_use, asked, calibration = without_augmentation(model), [_draw_noise(model)], None
+    in_use, asked = without_augmentation(model), [_draw_noise(model)]
     if int8 is not None:
         check_image_data(int8)
         check_classes(int8, class_names, "int8")
-        asked, calibration = _pictures(int8.validation, model), _Calibration(int8, model)
+        collections.deque(_calibration(int8, model), maxlen=0)  # what is wrong with them is no fault of the writer
+        asked = _pictures(int8.validation, model)
     need(kind.packages, kind.name)
     labels = _labels_of(path)
     with written_together(path) as unfinished, in_float32(in_use):
         try:
             with _quiet():
-                if calibration is None:
+                if int8 is None:
                     kind.write(in_use, unfinished)
                 else:
-                    write_litert(in_use, unfinished, calibration)
+                    write_litert(in_use, unfinished, _calibration(int8, model))
                 answer = kind.open(unfinished)
         except OSError:
             raise
@@ -189,20 +190,14 @@ def _pictures(dataset, model: keras.Model) -> Iterator[np.ndarray]:
         yield np.asarray(images, "float32")
 
 
-class _Calibration:
-    """The first training pictures, in batches, at any time again. Raises an error at once when they do not fit."""
-
-    def __init__(self, data: ImageData, model: keras.Model):
-        self.data, self.model = data, model
-        collections.deque(self, maxlen=0)
-
-    def __iter__(self) -> Iterator[np.ndarray]:
-        count = CALIBRATION
-        for batch in _pictures(self.data.train, self.model):
-            yield batch[:count]
-            count -= len(batch)
-            if count <= 0:
-                return
+def _calibration(data: ImageData, model: keras.Model) -> Iterator[np.ndarray]:
+    """The first training pictures, in batches."""
+    count = CALIBRATION
+    for batch in _pictures(data.train, model):
+        yield batch[:count]
+        count -= len(batch)
+        if count <= 0:
+            return
 
 
 def _draw_noise(model: keras.Model) -> np.ndarray:

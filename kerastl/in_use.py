@@ -44,7 +44,7 @@ def without_augmentation(model: keras.Model) -> keras.Model:
         )
     base, scaled, features = calls.call.operation, calls.call.input_tensors[0], calls.call.outputs[0]
     tensors = {id(tensor): tensor for tensor in model.inputs}  # of the old model, and what stands for it in the new one
-    call_again(calls.before, tensors, base, leave_out=_can_go)
+    call_again(calls.before, tensors, leave_out=_can_go)
     tensors[id(features)] = base(tensors[id(scaled)], training=False)
     call_again(calls.after, tensors)
     in_use = keras.Model(model.inputs[0], tensors[id(calls.output)], name=model.name)

@@ -54,7 +54,7 @@ def read_columns(file: Path) -> dict[str, list[str]]:
         "Put a value with a comma between quotation marks.",
     )
     rows = [row + [""] * (len(names) - len(row)) for row in rows]
-    return {name: [_strip(row[place]) for row in rows] for place, name in enumerate(names)}
+    return {name: [row[place].strip() for row in rows] for place, name in enumerate(names)}
 
 
 def _clean_names(names: list[str], where: str) -> list[str]:

@@ -150,9 +150,7 @@ def test_something_else_than_a_number_or_a_name_is_an_error(toy, layers):
         tl.unfreeze_top(toy, layers)
 
 
-@pytest.mark.parametrize(
-    "block", ["block_1", "block_13", "block_16"]
-)  # the first and the last share a block with others
+@pytest.mark.parametrize("block", ["block_1", "block_13", "block_16"])  # the first and last are parts of larger ones
 def test_a_block_of_mobilenet_is_unfrozen_by_its_name(data, block):
     model = tl.build_model("MobileNetV2", data, weights=None, alpha=0.35)
     assert tl.unfreeze_top(model, block).first_layer == f"{block}_expand"

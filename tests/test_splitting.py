@@ -139,12 +139,17 @@ def test_copies_with_two_labels_are_named_and_stay_together(own_folder):
     assert sum(len(set(some)) for some in held.values()) == 30
 
 
-def test_copies_across_parts_with_two_labels_are_named_and_strict_takes_no_copies(picture_folder, tmp_path):
+def put_into_parts(pictures, folder):
+    """Seven pictures of each class in `train`, the others in `test`."""
     for part in ("train", "test"):
-        shutil.copytree(picture_folder, tmp_path / part)
-        for file in sorted((tmp_path / part).glob("*/*")):
+        shutil.copytree(pictures, folder / part)
+        for file in sorted((folder / part).glob("*/*")):
             if (int(file.stem) < 7) == (part == "test"):
                 file.unlink()
+
+
+def test_copies_across_parts_with_two_labels_are_named_and_strict_takes_no_copies(picture_folder, tmp_path):
+    put_into_parts(picture_folder, tmp_path)
     shutil.copy(tmp_path / "test/red/08.jpg", tmp_path / "train/red/new.jpg")
     with pytest.raises(ValueError, match=r"1 picture is left out: .*With strict=True that is an error"):
         tl.load_images(tmp_path, image_size=24, strict=True)
@@ -205,11 +210,7 @@ def test_blanks_around_a_group_or_a_part_make_no_other_one(picture_folder):
 
 
 def test_a_group_in_two_parts_of_the_source_is_an_error(picture_folder, tmp_path):
-    for part in ("train", "test"):
-        shutil.copytree(picture_folder, tmp_path / part)
-        for file in sorted((tmp_path / part).glob("*/*")):
-            if (int(file.stem) < 7) == (part == "test"):
-                file.unlink()
+    put_into_parts(picture_folder, tmp_path)
     with pytest.raises(ValueError, match=r"groups, but 2 is in the train and in the test part of the source"):
         tl.load_images(tmp_path, image_size=24, groups=plant_of)
 
