@@ -11,6 +11,7 @@ from PIL import Image
 
 import kerastl as tl
 from kerastl.__main__ import main
+from kerastl.bases import BUNDLED_SETS, bundled_folder
 from kerastl.doubles import count_bits, difference_hash, near_pairs
 from kerastl.image_check import NearDouble, Picture
 from kerastl.plots.style import WRONG
@@ -163,6 +164,14 @@ def test_what_check_images_calls_unreadable_is_what_load_images_leaves_out(clean
 def test_what_is_no_folder_is_an_error(source, error, said):
     with pytest.raises(error, match=rf"{said} Expected a folder with one .* or the name of a bundled set"):
         tl.check_images(source)
+
+
+def test_data_readme_says_what_is_found_in_the_bundled_sets():
+    checks = [tl.check_images(name) for name in BUNDLED_SETS]
+    assert not any(check.unreadable or check.doubles or check.near_empty for check in checks)
+    (pair,) = [pair for check in checks for pair in check.near_doubles]
+    page = (bundled_folder() / "README.md").read_text(encoding="utf-8")
+    assert f"`{files([pair.first])[0]}` and `{files([pair.second])[0]}`. They are two drawings" in page
 
 
 def test_what_lies_beside_the_class_folders_is_listed(clean):
